@@ -1,0 +1,198 @@
+"""The topic tree, built and parsed here and nowhere else.
+
+    roost/<node>/availability R · info R · event · roles/<role> R
+    roost/<node>/<task>/raw · input · scores/<model> · results/<requester> · receipts
+    roost/<node>/<task>/schedule R · models/<model>/state R · deadletter
+    roost/<node>/<camera>/motion R · events · snapshot R
+
+R = retained. `roost` is the configurable base (it may have several levels). A *task* is one kind of decision with
+its own topics, models and schedule; tasks never share a stream.
+"""
+
+import re
+from dataclasses import dataclass
+
+from roost_broker.errors import Misuse
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+_RESERVED = frozenset({"availability", "info", "health", "event", "roles", "request", "response"})
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return `name` when it can be one level of a topic, else raise `Misuse`."""
+    if not _NAME.match(name):
+        raise Misuse(
+            f"{name!r} cannot be the name of a {kind}.",
+            "Use letters, digits, '-' and '_', at most 64, beginning with a letter or digit.",
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTopics:
+    """Topics of one device."""
+
+    node: str
+    base: str = "roost"
+
+    def __post_init__(self) -> None:
+        check_name("node", self.node)
+        for level in self.base.split("/"):
+            check_name("topic base", level)
+
+    @property
+    def root(self) -> str:
+        """`roost/<node>`."""
+        return f"{self.base}/{self.node}"
+
+    @property
+    def availability(self) -> str:
+        """Retained; the last will says offline."""
+        return f"{self.root}/availability"
+
+    @property
+    def info(self) -> str:
+        """Retained; what the device is."""
+        return f"{self.root}/info"
+
+    @property
+    def event(self) -> str:
+        """Not retained; what an operator may want to know."""
+        return f"{self.root}/event"
+
+    def role(self, role: str) -> str:
+        """Retained state of a process that is not a model."""
+        return f"{self.root}/roles/{check_name('role', role)}"
+
+    def task(self, task: str) -> "TaskTopics":
+        """Topics of one task on this device."""
+        return TaskTopics(self, task)
+
+    def camera(self, camera: str) -> "CameraTopics":
+        """Topics of one camera on this device."""
+        return CameraTopics(self, camera)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTopics:
+    """Topics of one task: the rendezvous flow."""
+
+    device: NodeTopics
+    task: str
+
+    def __post_init__(self) -> None:
+        if check_name("task", self.task) in _RESERVED:
+            raise Misuse(f"{self.task!r} is a reserved word in the topic tree.", "Choose another task name.")
+
+    @property
+    def root(self) -> str:
+        """`roost/<node>/<task>`."""
+        return f"{self.device.root}/{self.task}"
+
+    @property
+    def raw(self) -> str:
+        """Requests before the state injector."""
+        return f"{self.root}/raw"
+
+    @property
+    def input(self) -> str:
+        """Requests as every model, the decoy and the rendezvous see them."""
+        return f"{self.root}/input"
+
+    @property
+    def all_scores(self) -> str:
+        """Filter for every model's scores and declines."""
+        return f"{self.root}/scores/+"
+
+    def scores(self, model: str) -> str:
+        """Where one model answers or declines."""
+        return f"{self.root}/scores/{check_name('model', model)}"
+
+    @property
+    def all_results(self) -> str:
+        """Filter for the official results of every requester on this device."""
+        return f"{self.root}/results/+"
+
+    def results(self, requester: str) -> str:
+        """A return address."""
+        return f"{self.root}/results/{check_name('requester', requester)}"
+
+    @property
+    def receipts(self) -> str:
+        """The decoy's receipts, one for each archived input."""
+        return f"{self.root}/receipts"
+
+    @property
+    def schedule(self) -> str:
+        """Retained schedule of the task."""
+        return f"{self.root}/schedule"
+
+    @property
+    def all_model_states(self) -> str:
+        """Filter for the retained states of all models."""
+        return f"{self.root}/models/+/state"
+
+    def model_state(self, model: str) -> str:
+        """Retained state of one model's scaffold."""
+        return f"{self.root}/models/{check_name('model', model)}/state"
+
+    @property
+    def deadletter(self) -> str:
+        """Where messages go that nobody could read."""
+        return f"{self.root}/deadletter"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraTopics:
+    """Topics of one camera: what people and Home Assistant subscribe to."""
+
+    device: NodeTopics
+    camera: str
+
+    def __post_init__(self) -> None:
+        if check_name("camera", self.camera) in _RESERVED:
+            raise Misuse(f"{self.camera!r} is a reserved word in the topic tree.", "Choose another camera name.")
+
+    @property
+    def root(self) -> str:
+        """`roost/<node>/<camera>`."""
+        return f"{self.device.root}/{self.camera}"
+
+    @property
+    def motion(self) -> str:
+        """Retained: something moves, or not."""
+        return f"{self.root}/motion"
+
+    @property
+    def events(self) -> str:
+        """Alerts: `new`, `update`, `end`."""
+        return f"{self.root}/events"
+
+    @property
+    def snapshot(self) -> str:
+        """Retained JPEG (image/jpeg, not JSON) of the newest alert."""
+        return f"{self.root}/snapshot"
+
+
+def last_level(topic: str) -> str:
+    """The last level of a topic: the model of a scores topic, the requester of a results topic."""
+    return topic.rsplit("/", 1)[-1]
+
+
+def model_of_state_topic(topic: str) -> str:
+    """The `<model>` of `…/models/<model>/state`."""
+    return topic.rsplit("/", 2)[-2]
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """Whether an MQTT topic filter (`+`, `#`) matches a topic (MQTT 5.0 §4.7)."""
+    if topic.startswith("$") and not topic_filter.startswith("$"):
+        return False
+    wanted = topic_filter.split("/")
+    levels = topic.split("/")
+    for index, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if index >= len(levels) or level not in ("+", levels[index]):
+            return False
+    return len(wanted) == len(levels)

@@ -1,0 +1,1 @@
+"""The first application: a nest box in a henhouse, rendered, learnt and recognised."""

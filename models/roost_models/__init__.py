@@ -1,0 +1,1 @@
+"""Models: bundles, the interpreter, scaffolds, the decoy and its archive, the canary, replay."""

@@ -1,0 +1,1 @@
+"""Deciding: the schedule, the mailboxes, the rendezvous server and the state injector."""
