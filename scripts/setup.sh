@@ -30,8 +30,13 @@ _apt_install() { # packages…
     $sudo apt-get update -qq >&2 || say "apt-get update failed; trying with the lists that are here."
     _apt_updated=yes
   fi
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 ||
+  local log
+  log="$(mktemp)"
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1 || {
+    cat "$log" >&2
     die "apt-get could not install $*. See its message above."
+  }
+  rm -f "$log"
 }
 
 _find_python() {
