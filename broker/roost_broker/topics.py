@@ -196,3 +196,52 @@ def matches(topic_filter: str, topic: str) -> bool:
         if index >= len(levels) or level not in ("+", levels[index]):
             return False
     return len(wanted) == len(levels)
+
+
+def without_share(topic_filter: str) -> str:
+    """The filter behind `$share/<group>/` (MQTT 5.0 §4.8.2); other filters unchanged."""
+    if topic_filter.startswith("$share/"):
+        return topic_filter.split("/", 2)[-1]
+    return topic_filter
+
+
+def share_group(topic_filter: str) -> str | None:
+    """The group of a shared subscription, None for an ordinary one."""
+    return topic_filter.split("/", 2)[1] if topic_filter.startswith("$share/") else None
+
+
+def is_filter(text: str) -> bool:
+    """Whether `text` is a legal topic filter: wildcards fill whole levels, `#` comes last (MQTT 5.0 §4.7.1)."""
+    if text.startswith("$share/"):
+        parts = text.split("/", 2)
+        if len(parts) < 3 or not parts[1] or "+" in parts[1] or "#" in parts[1]:
+            return False
+        text = parts[2]
+    if not text or "\0" in text or len(text.encode("utf-8", "surrogatepass")) > 65_535:
+        return False
+    levels = text.split("/")
+    return all(
+        level in ("+", "#") or not ("+" in level or "#" in level) for level in levels
+    ) and "#" not in levels[:-1]
+
+
+def is_topic(text: str) -> bool:
+    """Whether `text` can be published to: not empty, no wildcards."""
+    return is_filter(text) and "+" not in text and "#" not in text
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some topic matches both filters."""
+    left = without_share(one).split("/")
+    right = without_share(other).split("/")
+    if (left[0][:1] == "$") != (right[0][:1] == "$") and (left[0] in "+#" or right[0] in "+#"):
+        return False  # wildcards do not reach topics that begin with $
+    for a, b in zip(left, right, strict=False):
+        if a == "#" or b == "#":
+            return True
+        if a != b and a != "+" and b != "+":
+            return False
+    if len(left) == len(right):
+        return True
+    longer, length = (left, len(right)) if len(left) > len(right) else (right, len(left))
+    return len(longer) == length + 1 and longer[-1] == "#"  # `a/#` matches `a` too
