@@ -64,6 +64,11 @@ class NodeTopics:
         """Retained state of a process that is not a model."""
         return f"{self.root}/roles/{check_name('role', role)}"
 
+    @property
+    def all_roles(self) -> str:
+        """Filter for the states of all roles of this device."""
+        return f"{self.root}/roles/+"
+
     def task(self, task: str) -> "TaskTopics":
         """Topics of one task on this device."""
         return TaskTopics(self, task)
@@ -220,9 +225,7 @@ def is_filter(text: str) -> bool:
     if not text or "\0" in text or len(text.encode("utf-8", "surrogatepass")) > 65_535:
         return False
     levels = text.split("/")
-    return all(
-        level in ("+", "#") or not ("+" in level or "#" in level) for level in levels
-    ) and "#" not in levels[:-1]
+    return all(level in ("+", "#") or not ("+" in level or "#" in level) for level in levels) and "#" not in levels[:-1]
 
 
 def is_topic(text: str) -> bool:

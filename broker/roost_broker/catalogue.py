@@ -1,0 +1,179 @@
+"""Every topic with what is on it, who speaks and who listens: read by tests and rendered to `docs/topics.md`.
+
+python -m roost_broker.catalogue           write docs/topics.md
+python -m roost_broker.catalogue --check   exit 1 when it is not up to date
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from roost_broker.messages import (
+    Alert,
+    Availability,
+    DeadLetter,
+    Declined,
+    Event,
+    Info,
+    ModelState,
+    Motion,
+    Receipt,
+    Request,
+    Result,
+    RoleState,
+    ScheduleSet,
+    Score,
+)
+from roost_broker.schemas import file_name, schema_name
+from roost_broker.topics import matches
+
+
+@dataclass(frozen=True, slots=True)
+class TopicEntry:
+    """One line of the catalogue. `topic` names its variable levels in angle brackets, below the base."""
+
+    topic: str
+    retained: bool
+    content: tuple[type[msgspec.Struct], ...] | str
+    """Messages that may be on it, or a media type."""
+    producer: str
+    consumers: str
+    sentence: str
+
+    def topic_filter(self, base: str = "roost") -> str:
+        """The MQTT filter of all topics of this kind."""
+        levels = ["+" if level.startswith("<") else level for level in self.topic.split("/")]
+        return "/".join([base, *levels])
+
+
+_CATALOGUE = (
+    TopicEntry(
+        "<node>/availability", True, (Availability,), "device", "anyone", "Whether the device is there; its last will."
+    ),
+    TopicEntry("<node>/info", True, (Info,), "device", "anyone", "Versions, tasks, cameras and models of the device."),
+    TopicEntry("<node>/event", False, (Event,), "any role", "operators", "Something an operator may want to know."),
+    TopicEntry(
+        "<node>/roles/<role>", True, (RoleState,), "each role", "anyone", "State of a process that is not a model."
+    ),
+    TopicEntry("<node>/<task>/raw", False, (Request,), "capture", "state injector", "Requests without external state."),
+    TopicEntry(
+        "<node>/<task>/input",
+        False,
+        (Request,),
+        "state injector",
+        "models, decoy, rendezvous",
+        "Requests as every model, the decoy and the rendezvous see them.",
+    ),
+    TopicEntry(
+        "<node>/<task>/scores/<model>",
+        False,
+        (Score, Declined),
+        "each model",
+        "rendezvous, decoy",
+        "A model's answer, or that there will be none.",
+    ),
+    TopicEntry(
+        "<node>/<task>/results/<requester>",
+        False,
+        (Result,),
+        "rendezvous",
+        "requester, alerts, decoy",
+        "The official outcome, exactly one for each request.",
+    ),
+    TopicEntry(
+        "<node>/<task>/receipts", False, (Receipt,), "decoy", "capture", "This input is safely in the decoy's archive."
+    ),
+    TopicEntry("<node>/<task>/schedule", True, (ScheduleSet,), "operators", "rendezvous", "The schedule from now on."),
+    TopicEntry(
+        "<node>/<task>/models/<model>/state",
+        True,
+        (ModelState,),
+        "each model",
+        "rendezvous, operators",
+        "State of a model's scaffold; its last will says gone.",
+    ),
+    TopicEntry(
+        "<node>/<task>/deadletter", False, (DeadLetter,), "any role", "operators", "What could not be read, and why."
+    ),
+    TopicEntry("<node>/<camera>/motion", True, (Motion,), "capture", "anyone", "Whether something moves."),
+    TopicEntry("<node>/<camera>/events", False, (Alert,), "alerts", "anyone", "Sightings: they begin, go on and end."),
+    TopicEntry("<node>/<camera>/snapshot", True, "image/jpeg", "alerts", "anyone", "Picture of the newest sighting."),
+)
+
+
+def topic_catalogue() -> tuple[TopicEntry, ...]:
+    """Every topic that Roost uses."""
+    return _CATALOGUE
+
+
+@lru_cache(maxsize=1000)
+def entry_of(topic: str, base: str = "roost") -> TopicEntry | None:
+    """The entry a topic belongs to; the most literal one, since a camera may be called like anything."""
+    fitting = [entry for entry in _CATALOGUE if matches(entry.topic_filter(base), topic)]
+    return min(fitting, key=lambda entry: entry.topic.count("<"), default=None)
+
+
+def expected_schemas(topic: str, base: str = "roost") -> tuple[str, ...]:
+    """Names of the schemas a payload on this topic may have; empty for pictures and for unknown topics."""
+    entry = entry_of(topic, base)
+    if entry is None or isinstance(entry.content, str):
+        return ()
+    return tuple(schema_name(one) for one in entry.content)
+
+
+def render() -> str:
+    """docs/topics.md."""
+    lines = [
+        "# Topics",
+        "",
+        "Written by `python -m roost_broker.catalogue`; do not edit. Every topic begins with the base (`roost`, a",
+        "setting), then the name of the device. R = retained. JSON messages name their schema in the field `schema`;",
+        "the schemas are in `broker/schemas/`.",
+        "",
+        "| topic | R | content | from | to | what it says |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `roost/{entry.topic}` | {'R' if entry.retained else ''} | {_content(entry)} "
+        f"| {entry.producer} | {entry.consumers} | {entry.sentence} |"
+        for entry in _CATALOGUE
+    ]
+    lines += ["", "All messages are sent with QoS 1. Look at them with `mosquitto_sub -t 'roost/#' -v`.", ""]
+    return "\n".join(lines)
+
+
+def _content(entry: TopicEntry) -> str:
+    if isinstance(entry.content, str):
+        return entry.content
+    names = [schema_name(one) for one in entry.content]
+    return ", ".join(f"[{name}](../broker/schemas/{file_name(name)})" for name in names)
+
+
+def document() -> Path:
+    """`docs/topics.md` of a source tree."""
+    return Path(__file__).resolve().parents[2] / "docs" / "topics.md"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m roost_broker.catalogue", description="Write docs/topics.md.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when it is not up to date")
+    options = parser.parse_args(arguments)
+    path = document()
+    if path.exists() and path.read_text(encoding="utf-8") == render():
+        return 0
+    if options.check:
+        sys.stderr.write(f"not up to date: {path.name}\nRun: python -m roost_broker.catalogue\n")
+        return 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(), encoding="utf-8")
+    sys.stderr.write(f"written: {path.name}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,262 @@
+"""Mosquitto: its configuration, every line with its reason, and a private broker for demo, tests and benchmarks.
+
+What Mosquitto cannot promise (measured, `docs/decisions`): killed with -9 it forgets everything since its last
+save, sessions included. `autosave_on_changes` would reduce that to one message, but then each message rewrites the
+whole queue (29 messages/s with 20,000 queued) and wears out the card. So it is the fast path, not the store of
+record: the request log, the decoy's receipts and the durable outboxes mend what it loses.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from roost_broker.errors import Misuse, PeerError
+from roost_broker.messages import MAX_BYTES
+from roost_broker.settings import BrokerSettings
+
+_INSTALL = "Install it: apt-get install mosquitto (Debian, Raspberry Pi OS), then try again."
+_SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin"
+
+
+class MosquittoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The choices that differ between devices. Everything else is fixed in `render`."""
+
+    port: int = 1883
+    folder: str = "/var/lib/mosquitto"
+    """Where sessions and retained messages are saved. Must be writable by the broker's user."""
+    autosave_s: int = 300
+    """Seconds between saves. A clean stop saves as well."""
+    max_queued_messages: int = 5000
+    """Messages kept for one session that is away or behind. Mosquitto drops silently beyond it."""
+    max_inflight: int = 64
+    """Unacknowledged messages per client and direction."""
+    session_expiration_days: int = 14
+    """Sessions whose owner never returned are forgotten after this time."""
+    user: str | None = None
+    """User to become when started as root; None leaves Mosquitto's own default (`mosquitto`)."""
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("port", 1, 65_535),
+            ("autosave_s", 1, 86_400),
+            ("max_queued_messages", 1, 1_000_000),
+            ("max_inflight", 1, 65_535),
+            ("session_expiration_days", 1, 3650),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise Misuse(f"mosquitto.{name} is {value}.", f"Use a value from {least} to {most}.")
+        if "\n" in self.folder or not self.folder.startswith("/"):
+            raise Misuse(f"mosquitto.folder is {self.folder!r}.", "Give an absolute path.")
+        if self.user is not None and not self.user.replace("-", "").replace("_", "").isalnum():
+            raise Misuse(f"mosquitto.user is {self.user!r}.", "Give the name of a user of this machine.")
+
+
+def render(settings: MosquittoSettings) -> str:
+    """The text of a mosquitto.conf (Mosquitto >= 2.0)."""
+    user = ""
+    if settings.user is not None:
+        user = f"# A private broker started by root: the default user may not write here.\nuser {settings.user}\n"
+    return f"""\
+# Written by Roost (roost_broker.mosquitto); changes are overwritten.
+
+# Only programs on this machine may connect, so nobody needs a password. Never open this listener to a network.
+listener {settings.port} 127.0.0.1
+allow_anonymous true
+{user}
+# A session outlives its connection and the broker's restart: a role that restarts continues where it was.
+persistence true
+persistence_location {settings.folder.rstrip("/")}/
+# Saved by time, not by number of changes: saving on every message rewrites the whole queue each time.
+autosave_interval {settings.autosave_s}
+autosave_on_changes false
+# Roles ask for a session of days themselves; a client that asks for ever is forgotten after this.
+persistent_client_expiration {settings.session_expiration_days}d
+
+# A bound on what waits for a role that is away. What is dropped beyond it is mended by the request log.
+max_queued_messages {settings.max_queued_messages}
+# Nobody waits for a message that was not worth an acknowledgement.
+queue_qos0_messages false
+# Back-pressure: told to clients as Receive Maximum.
+max_inflight_messages {settings.max_inflight}
+# The contract's largest payload ({MAX_BYTES} bytes) and room for topic and properties. Clients are told it.
+max_packet_size {MAX_BYTES + 4_000}
+
+# A request waits for nobody's full packet.
+set_tcp_nodelay true
+# The journal hears of trouble; every connection would be noise.
+log_dest stderr
+log_type error
+log_type warning
+log_type notice
+connection_messages false
+"""
+
+
+def find_mosquitto(folders: str | None = None) -> str:
+    """Path of the program, on PATH or in `folders` (separated by colons).
+
+    Debian keeps it in /usr/sbin, which is not on an ordinary user's PATH. Raises `Misuse` when it is nowhere.
+    """
+    where = folders if folders is not None else f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDERS}"
+    found = shutil.which("mosquitto", path=where)
+    if found is None:
+        raise Misuse("The MQTT broker mosquitto is not installed.", _INSTALL)
+    return found
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that nobody listens on at this moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class PrivateBroker:
+    """A Mosquitto of our own on a free loopback port. Use it as a context manager, or start() and stop().
+
+    The folder keeps configuration, log and saved sessions; a second start() on it continues with what was saved.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        settings: MosquittoSettings | None = None,
+        start_timeout_s: float = 10,
+    ) -> None:
+        self.folder = folder.absolute()
+        self._asked_port = port
+        self._port = port
+        self._settings = settings or MosquittoSettings()
+        self._start_timeout_s = start_timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; chosen at the first start and kept for the next ones."""
+        if self._port is None:
+            raise Misuse("A private broker has no port before its first start.", "Call start() first.")
+        return self._port
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running broker."""
+        if self._process is None:
+            raise Misuse("The private broker is not running.", "Call start() first.")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log_file(self) -> Path:
+        """What Mosquitto said, of all starts."""
+        return self.folder / "mosquitto.log"
+
+    def settings(self) -> BrokerSettings:
+        """How to reach it."""
+        return BrokerSettings(host="127.0.0.1", port=self.port)
+
+    def start(self) -> None:
+        """Start it and return when it accepts connections. Raises `Misuse` (not installed), `PeerError` (no start)."""
+        if self.running:
+            raise Misuse("The private broker is running already.", "Call stop() before starting it again.")
+        program = find_mosquitto()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for attempt in range(5):
+            if self._port is None:
+                self._port = free_port()
+            if self._launch(program):
+                return
+            if self._asked_port is not None or attempt == 4:
+                break
+            self._port = None  # somebody took the port between our look and the broker's
+        raise PeerError(f"Mosquitto did not start on port {self._port}: {self._last_words()}", f"See {self.log_file}.")
+
+    def stop(self, timeout_s: float = 5) -> None:
+        """End it in order (it saves its sessions); killed when it takes longer than `timeout_s`."""
+        self._end(signal.SIGTERM, timeout_s)
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as a power cut would."""
+        self._end(signal.SIGKILL, 5)
+
+    def __enter__(self) -> "PrivateBroker":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _launch(self, program: str) -> bool:
+        settings = msgspec.structs.replace(
+            self._settings,
+            port=self.port,
+            folder=str(self.folder),
+            # Started as root it would become the user mosquitto, who may not write into our folder.
+            user="root" if os.geteuid() == 0 else None,
+        )
+        configuration = self.folder / "mosquitto.conf"
+        configuration.write_text(render(settings), encoding="utf-8")
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, "-c", str(configuration)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        end = time.monotonic() + self._start_timeout_s
+        while time.monotonic() < end and self.running:
+            if self._accepts():
+                return True
+            time.sleep(0.01)
+        self.kill()
+        return False
+
+    def _accepts(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                pass
+        except OSError:
+            return False
+        # A stranger may listen there: then our own process has ended, or is about to with "Address already in use".
+        return self.running and self._listens()
+
+    def _listens(self) -> bool:
+        """Whether our process owns a listening socket (Linux); elsewhere taken on trust."""
+        try:
+            table = Path(f"/proc/{self.pid}/net/tcp").read_text(encoding="ascii")
+            inodes = {line.split()[9] for line in table.splitlines()[1:] if line.split()[3] == "0A"}
+            handles = {str(handle.readlink()) for handle in Path(f"/proc/{self.pid}/fd").iterdir()}
+        except OSError:
+            return self.running
+        return any(f"socket:[{inode}]" in handles for inode in inodes)
+
+    def _end(self, how: signal.Signals, timeout_s: float) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return "it said nothing."
+        return " / ".join(lines[-3:]) or "it said nothing."

@@ -1,0 +1,446 @@
+"""The bus on a real broker: MQTT 5 through paho, driven by the event loop, without a thread.
+
+Who holds what:
+* `_waiting` holds publications not yet given to paho, `_sent` those given to paho and not yet acknowledged by the
+  broker. paho resends the latter after a reconnect with their packet ids (MQTT 5.0 §4.4); never more of them are out
+  than the broker allows.
+* `_epoch` counts connections, so that the acknowledgement of a delivery from an earlier one does nothing: its packet
+  id may belong to another message by now.
+* A session that the broker forgot (killed, new card) is made anew: subscriptions are renewed on every connection.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from roost_broker.bus import Delivery, Handler, Will
+from roost_broker.clock import SECOND, Clock, SystemClock
+from roost_broker.errors import Misuse, PeerError, QueueFull
+from roost_broker.outgoing import Outgoing, check_publication, fail, finish
+from roost_broker.paho_client import PahoClient, Wire, open_socket
+from roost_broker.reconnect import Reconnect, ReconnectPolicy
+from roost_broker.routes import Routes
+from roost_broker.settings import BrokerSettings
+
+_log = logging.getLogger(__name__)
+
+# CONNACK reasons that no repetition mends (MQTT 5.0 §3.2.2.2): version, client id, password, not authorised, banned.
+_HOPELESS = frozenset({0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C})
+_FAILURE = 0x80
+_CLOSE_S = 1.0
+
+
+class MqttBus:
+    """See `bus.Bus` for the rules. One instance is one session, named by `client_id`."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        client_id: str,
+        *,
+        will: Will | None = None,
+        receive_maximum: int | None = None,
+        policy: ReconnectPolicy | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if not client_id:
+            raise Misuse("A session needs a name.", "Give a client id that stays the same from start to start.")
+        self._settings = settings
+        self._client_id = client_id
+        self._routes = Routes()
+        self._waiting: deque[Outgoing] = deque()
+        self._sent: dict[int, Outgoing] = {}
+        self._window = settings.send_maximum
+        self._largest = 0
+        self._epoch = 0
+        self._complaint = ""
+        self._connected = False
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._greeting: asyncio.Future[None] | None = None
+        self._gone = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._ready: asyncio.Future[None] | None = None
+        self._subscribing: set[int] = set()
+        self._clock = clock or SystemClock()
+        self._reconnect = Reconnect(policy or ReconnectPolicy())
+        self._connection_callbacks: list[Callable[[bool], None]] = []
+        self._error_callbacks: list[Callable[[str, BaseException], None]] = []
+        self._client = self._make_client(will, receive_maximum or settings.receive_maximum)
+        self._wire = Wire(self._client)
+
+    @property
+    def client_id(self) -> str:
+        """Stable name of this session."""
+        return self._client_id
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has greeted us and not gone since."""
+        return self._connected
+
+    @property
+    def unsent(self) -> int:
+        """Publications the broker has not taken responsibility for."""
+        return len(self._waiting) + len(self._sent)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Return when connected and subscribed for the first time; waits for a broker that is not there yet.
+
+        Raises `PeerError` when the broker refuses us for good (password, client id, protocol version).
+        """
+        if self._task is not None:
+            raise Misuse("This bus was started before.", "Make a new one; a bus is started and stopped once.")
+        self._loop = asyncio.get_running_loop()
+        self._ready = self._loop.create_future()
+        self._task = self._loop.create_task(self._stay_connected(), name=f"mqtt {self._client_id}")
+        await self._ready
+
+    async def stop(self) -> None:
+        """Give unsent publications `flush_s`, then say goodbye: the broker drops the will and keeps the session."""
+        if self._stopping or self._task is None:
+            self._stopping = True
+            return
+        self._stopping = True
+        try:
+            if self._connected and self.unsent:
+                self._idle.clear()
+                await _within(self._settings.flush_s, self._idle.wait())
+            if self._wire.is_open:
+                self._client.disconnect()
+                self._wire.flush()
+                await _within(_CLOSE_S, self._gone.wait())
+        finally:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._wire.drop()
+            self._connected = False
+            if self._ready is not None:
+                fail(self._ready, PeerError("The bus was stopped before it was connected."))
+            self._fail_all("The bus was stopped before the broker had acknowledged this publication.")
+
+    def subscribe(self, topic_filter: str, handler: Handler, *, qos: int = 1) -> None:
+        """See `bus.Bus`. Raises `Misuse` for a filter that overlaps an earlier one of this bus."""
+        self._routes.add(topic_filter, handler, qos)
+        if self._connected:
+            self._send_subscriptions([(topic_filter, qos)])
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        expiry_s: int | None = None,
+        response_topic: str | None = None,
+        correlation_data: bytes | None = None,
+    ) -> "asyncio.Future[None]":
+        """See `bus.Bus`. Raises `QueueFull`, and `Misuse` for what no broker would take."""
+        check_publication(topic, payload, qos)
+        if self._stopping:
+            raise Misuse("This bus was stopped.", "Publish before stop().")
+        if len(self._waiting) + len(self._sent) >= self._settings.max_queued:
+            raise QueueFull(
+                f"{self._settings.max_queued} publications wait for the broker already.",
+                "Wait for some of them, or raise broker.max_queued.",
+            )
+        properties = None
+        if expiry_s is not None or response_topic is not None or correlation_data is not None:
+            properties = _rim_properties(expiry_s, response_topic, correlation_data)
+        done: asyncio.Future[None] = (self._loop or asyncio.get_running_loop()).create_future()
+        item = Outgoing(topic, payload, qos, retain, done, properties)
+        if self._connected and not self._waiting and len(self._sent) < self._window:
+            self._hand_over(item)
+        else:
+            self._waiting.append(item)
+        return done
+
+    def on_connection(self, callback: Callable[[bool], None]) -> None:
+        """Call back with True after each (re)connection and False after each loss."""
+        self._connection_callbacks.append(callback)
+
+    def on_error(self, callback: Callable[[str, BaseException], None]) -> None:
+        """Call back when a handler raised or the broker refused a subscription."""
+        self._error_callbacks.append(callback)
+
+    # -- connecting ---------------------------------------------------------------------------------------------
+
+    def _make_client(self, will: Will | None, receive_maximum: int) -> PahoClient:
+        client = PahoClient(
+            CallbackAPIVersion.VERSION2,
+            self._client_id,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        # The window is kept here; paho's own would walk through its whole queue at each acknowledgement.
+        client.max_inflight_messages = 0
+        client.max_queued_messages = 0
+        if self._settings.username is not None:
+            client.username_pw_set(self._settings.username, self._settings.password)
+        if will is not None:
+            check_publication(will.topic, will.payload, 1)
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        properties = _properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        properties.ReceiveMaximum = receive_maximum
+        client.connect_async(
+            self._settings.host,
+            self._settings.port,
+            self._settings.keepalive_s,
+            clean_start=False,
+            properties=properties,
+        )
+        return client
+
+    async def _stay_connected(self) -> None:
+        """Connect, and again after every loss, until stopped."""
+        while not self._stopping:
+            try:
+                await self._connect()
+            except (OSError, TimeoutError) as error:
+                self._wire.drop()
+                self._complain(str(error) or "no answer in time")
+            except PeerError as error:
+                self._wire.drop()
+                if self._ready is not None and not self._ready.done():
+                    self._ready.set_exception(error)
+                    return
+                _log.error("%s", error)
+            except Exception as error:  # noqa: BLE001 - a defect here must be seen, and must not end the session
+                self._wire.drop()
+                self._report("Connecting failed in an unforeseen way", error)
+            else:
+                self._complaint = ""
+                self._reconnect.connected(self._clock.monotonic_ns())
+                await self._watch()
+            delay = self._reconnect.lost(self._clock.monotonic_ns(), random.random())  # noqa: S311 - jitter, no secret
+            await asyncio.sleep(delay / SECOND)
+
+    def _complain(self, cause: str) -> None:
+        """Once for each cause: a broker that is away for a night must not fill the journal."""
+        level = logging.DEBUG if cause == self._complaint else logging.WARNING
+        self._complaint = cause
+        _log.log(level, "No broker at %s:%d: %s; trying again.", self._settings.host, self._settings.port, cause)
+
+    async def _connect(self) -> None:
+        """One attempt. Raises OSError, TimeoutError or PeerError (refused)."""
+        async with asyncio.timeout(self._settings.connect_timeout_s):
+            sock = await open_socket(self._settings.host, self._settings.port)
+            self._greeting = asyncio.get_running_loop().create_future()
+            self._gone.clear()
+            self._client.prepared = sock
+            self._client.reconnect()
+            await self._greeting
+
+    async def _watch(self) -> None:
+        """Until the connection is gone, let paho look after its pings."""
+        pause = min(1.0, self._settings.keepalive_s / 4)
+        while not self._gone.is_set():
+            self._client.loop_misc()
+            await _within(pause, self._gone.wait())
+
+    def _on_connect(self, client: Any, data: Any, flags: ConnectFlags, reason: ReasonCode, properties: Any) -> None:
+        if reason.value >= _FAILURE:
+            text = f"The broker at {self._settings.host}:{self._settings.port} refused {self._client_id!r}: {reason}."
+            error: Exception = OSError(text)
+            if reason.value in _HOPELESS:
+                error = PeerError(text, "Check the user name, password and client id in the settings.")
+            self._settle_greeting(error)
+            return
+        self._epoch += 1
+        self._window = min(self._settings.send_maximum, getattr(properties, "ReceiveMaximum", 65_535))
+        self._largest = getattr(properties, "MaximumPacketSize", 0)
+        if len(self._sent) > self._window:  # the broker allows fewer than before: do not let paho resend them all
+            self._client.drop_out_messages()
+            self._waiting.extendleft(reversed(self._sent.values()))
+            self._sent.clear()
+        self._subscribing.clear()
+        self._send_subscriptions(list(self._routes))
+        # paho resends right after this callback; what waits must come behind that.
+        asyncio.get_running_loop().call_soon(self._after_greeting, self._epoch)
+
+    def _after_greeting(self, epoch: int) -> None:
+        if epoch != self._epoch or not self._wire.is_open:
+            return
+        self._connected = True
+        self._settle_greeting(None)
+        self._hand_over_waiting()
+        self._check_ready()
+        self._tell_connection(True)
+
+    def _settle_greeting(self, error: Exception | None) -> None:
+        if self._greeting is not None and not self._greeting.done():
+            if error is None:
+                self._greeting.set_result(None)
+            else:
+                self._greeting.set_exception(error)
+
+    def _on_disconnect(self, client: Any, data: Any, flags: DisconnectFlags, reason: ReasonCode, props: Any) -> None:
+        if flags.is_disconnect_packet_from_server:
+            _log.warning("The broker ended the session %s: %s", self._client_id, reason)
+        self._lost(f"the connection ended: {reason}")
+
+    def _lost(self, why: str) -> None:
+        self._epoch += 1
+        self._settle_greeting(ConnectionError(why))
+        was, self._connected = self._connected, False
+        self._gone.set()
+        if was and not self._stopping:
+            self._tell_connection(False)
+
+    def _tell_connection(self, up: bool) -> None:
+        for callback in self._connection_callbacks:
+            try:
+                callback(up)
+            except Exception as error:  # noqa: BLE001 - a callback's defect must not cost the connection
+                self._report("A connection callback failed", error)
+
+    # -- subscriptions ------------------------------------------------------------------------------------------
+
+    def _send_subscriptions(self, filters: list[tuple[str, int]]) -> None:
+        if filters:
+            wanted = [(topic_filter, SubscribeOptions(qos=qos)) for topic_filter, qos in filters]
+            _, mid = self._client.subscribe(wanted)
+            if mid is not None:
+                self._subscribing.add(mid)
+
+    def _on_subscribe(self, client: Any, data: Any, mid: int, reasons: list[ReasonCode], properties: Any) -> None:
+        self._subscribing.discard(mid)
+        for reason in reasons:
+            if reason.value >= _FAILURE:
+                problem = f"The broker refused a subscription of {self._client_id!r}: {reason}."
+                self._report("Subscribing failed", PeerError(problem, "Check the broker's access rules."))
+        self._check_ready()
+
+    def _check_ready(self) -> None:
+        if self._connected and not self._subscribing and self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
+
+    # -- publications -------------------------------------------------------------------------------------------
+
+    def _hand_over_waiting(self) -> None:
+        while self._waiting and self._connected and len(self._sent) < self._window:
+            self._hand_over(self._waiting.popleft())
+
+    def _hand_over(self, item: Outgoing) -> None:
+        if self._largest and item.wire_size > self._largest:
+            # Sent all the same, the broker would hang up, and again after each reconnect.
+            fail(item.done, PeerError(f"{len(item.payload)} bytes on {item.topic} are over the broker's limit.", ""))
+            return
+        while True:
+            info = self._client.publish(item.topic, item.payload, item.qos, item.retain, item.properties)
+            if info.rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+                break  # else that packet id is still in use, after a wrap at 65,535: take the next
+        if item.qos:
+            self._sent[info.mid] = item
+        else:
+            finish(item.done)
+
+    def _on_publish(self, client: Any, data: Any, mid: int, reason: ReasonCode, properties: Any) -> None:
+        item = self._sent.pop(mid, None)
+        if item is None:
+            return  # QoS 0, written
+        if reason.value >= _FAILURE:
+            fail(item.done, PeerError(f"The broker did not take a message on {item.topic}: {reason}.", ""))
+        else:
+            finish(item.done)
+        if self._waiting:
+            self._hand_over_waiting()
+        elif self._stopping and not self._sent:
+            self._idle.set()
+
+    def _fail_all(self, why: str) -> None:
+        for item in (*self._sent.values(), *self._waiting):
+            fail(item.done, PeerError(why, "It may or may not have arrived; publish it again after the next start."))
+        self._sent.clear()
+        self._waiting.clear()
+
+    # -- deliveries ---------------------------------------------------------------------------------------------
+
+    def _on_message(self, client: Any, data: Any, message: MQTTMessage) -> None:
+        acknowledge = partial(self._acknowledge, message.mid, self._epoch) if message.qos else None
+        try:
+            topic = message.topic
+        except UnicodeDecodeError as error:
+            self._report("A topic is not UTF-8", error)
+            if acknowledge is not None:
+                acknowledge()
+            return
+        handler = self._routes.find(topic)
+        if handler is None:
+            # A filter that an earlier start of this role had and this one has not: the session remembers it.
+            if acknowledge is not None:
+                acknowledge()
+            return
+        properties = message.properties
+        delivery = Delivery(
+            topic,
+            bytes(message.payload),
+            retained=message.retain,
+            redelivered=message.dup,
+            response_topic=getattr(properties, "ResponseTopic", None),
+            correlation_data=getattr(properties, "CorrelationData", None),
+            _ack=acknowledge,
+        )
+        try:
+            handler(delivery)
+        except Exception as error:  # noqa: BLE001 - rule 4: reported, unacknowledged, and the bus lives on
+            self._report(f"The handler of {topic} failed", error)
+
+    def _acknowledge(self, mid: int, epoch: int) -> None:
+        if epoch == self._epoch:
+            self._client.ack(mid, 1)
+
+    def _report(self, sentence: str, error: BaseException) -> None:
+        if not self._error_callbacks:
+            _log.error("%s", sentence, exc_info=error)
+        for callback in self._error_callbacks:
+            callback(sentence, error)
+
+
+def _rim_properties(expiry_s: int | None, response_topic: str | None, correlation_data: bytes | None) -> Any:
+    properties = _properties(PacketTypes.PUBLISH)
+    if expiry_s is not None:
+        properties.MessageExpiryInterval = expiry_s
+    if response_topic is not None:
+        properties.ResponseTopic = response_topic
+    if correlation_data is not None:
+        properties.CorrelationData = correlation_data
+    return properties
+
+
+def _properties(packet_type: int) -> Any:
+    """Any, because paho's Properties take their attributes dynamically and are not typed."""
+    make: Callable[[int], Any] = Properties
+    return make(packet_type)
+
+
+async def _within(seconds: float, work: Awaitable[object]) -> bool:
+    """Await `work` for at most so long; whether it was done in time."""
+    try:
+        async with asyncio.timeout(seconds):  # wait_for() of Python 3.11 may swallow a cancellation
+            await work
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""What several suites share. Small on purpose: everything else is a shipped product (memory bus, private broker)."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hypothesis
+import pytest
+
+from roost_broker.mosquitto import PrivateBroker
+
+T = TypeVar("T")
+Run = Callable[..., Any]
+
+# Machines here are shared: how long one example takes says nothing about the code.
+hypothesis.settings.register_profile("roost", deadline=None)
+hypothesis.settings.load_profile("roost")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run one coroutine on a fresh event loop, for at most `timeout` seconds: `run(main(), timeout=10)`."""
+
+    def run_bounded(work: Coroutine[Any, Any, T], timeout: float = 20) -> T:
+        async def bounded() -> T:
+            async with asyncio.timeout(timeout):
+                return await work
+
+        return asyncio.run(bounded())
+
+    return run_bounded
+
+
+@pytest.fixture(scope="session")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
+    """A private Mosquitto for the whole run. Use names (node, client ids) of your own; never stop or kill this one."""
+    with PrivateBroker(tmp_path_factory.mktemp("mosquitto")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_mosquitto(tmp_path: Path) -> Iterator[PrivateBroker]:
+    """A private Mosquitto for one test, which may stop and kill it."""
+    with PrivateBroker(tmp_path / "mosquitto") as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the shared data (pictures, models); skips where it is missing."""
+    folder = Path(os.environ.get("ROOST_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"No shared data in {folder}: set ROOST_SHARED_DATA to the folder with images/ and models/.")
+    return folder
