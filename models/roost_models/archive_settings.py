@@ -1,0 +1,33 @@
+"""Settings of the archive. Apart from `archive` so that whoever only reads settings loads no database code."""
+
+from msgspec import Struct
+
+MB = 1_000_000
+
+
+class ArchiveSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much the archive may keep, and in what portions it works."""
+
+    budget_mb: float = 1_000
+    """Bytes of frames kept, in millions. Beyond it the oldest frames go; records never go."""
+    low_water: float = 0.98
+    """Share of the budget that is left after frames were removed, so that not every frame removes one."""
+    slice_frames: int = 200
+    """Frames removed in one go at most: bounds how long a receipt may have to wait for the house-keeping."""
+    variants_per_request: int = 16
+    """Further versions of one input (re-published with another attempt number) that are kept at most."""
+
+    def __post_init__(self) -> None:
+        if not self.budget_mb > 0:
+            raise ValueError("budget_mb must be above 0; it is the millions of bytes of frames that are kept")
+        if not 0 < self.low_water <= 1:
+            raise ValueError("low_water must be above 0 and at most 1; it is a share of the budget")
+        if not 1 <= self.slice_frames <= 10_000:
+            raise ValueError("slice_frames must be 1 to 10000")
+        if not 0 <= self.variants_per_request <= 1_000:
+            raise ValueError("variants_per_request must be 0 to 1000")
+
+    @property
+    def budget_bytes(self) -> int:
+        """The budget in bytes."""
+        return int(self.budget_mb * MB)

@@ -1,0 +1,54 @@
+"""JPEG within bounds of pixels and bytes."""
+
+import cv2
+import numpy as np
+import pytest
+
+from roost_edge.capture_settings import CaptureSettings
+from roost_edge.jpeg import jpeg_of
+from roost_edge.sources.frame import Frame
+
+
+def frame_of(image: np.ndarray, encoded: bytes | None = None) -> Frame:
+    return Frame(image=image, at_monotonic_ns=0, wall_ns=0, index=0, media_ns=0, encoded=encoded)
+
+
+def decoded(data: bytes) -> np.ndarray:
+    return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_red_picture_stays_red() -> None:
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[..., 0] = 220
+    jpeg = jpeg_of(frame_of(image), CaptureSettings())
+    assert (jpeg.width, jpeg.height) == (80, 60)
+    red, _, blue = decoded(jpeg.data).reshape(-1, 3).mean(axis=0)
+    assert red > 200
+    assert blue < 20
+
+
+def test_a_picture_that_was_a_jpeg_within_bounds_is_stored_byte_for_byte() -> None:
+    image = noise(60, 80)
+    own = b"the bytes of its file"
+    assert jpeg_of(frame_of(image, own), CaptureSettings()).data == own
+
+
+def test_a_jpeg_too_large_in_pixels_or_bytes_is_encoded_again_within_the_bounds() -> None:
+    image = noise(600, 800)
+    own = b"x" * 100
+    small = jpeg_of(frame_of(image, own), CaptureSettings(max_width=400))
+    assert (small.width, small.height) == (400, 300)
+    assert decoded(small.data).shape == (300, 400, 3)
+    tight = CaptureSettings(max_frame_bytes=30_000)
+    jpeg = jpeg_of(frame_of(image, b"x" * 30_001), tight)
+    assert len(jpeg.data) <= 30_000
+    assert decoded(jpeg.data).shape == (jpeg.height, jpeg.width, 3)
+
+
+@pytest.mark.parametrize("shape", [(1000, 1000), (33, 1900)])
+def test_whatever_the_picture_it_fits_the_limit_of_bytes(shape: tuple[int, int]) -> None:
+    assert len(jpeg_of(frame_of(noise(*shape)), CaptureSettings(max_frame_bytes=10_000)).data) <= 10_000
