@@ -1,0 +1,35 @@
+"""From a result on the wire to what sightings need: pure."""
+
+from typing import Literal, TypeAlias
+
+from roost_broker.clock import MS, looks_synced
+from roost_broker.messages import Result
+from roost_edge.alerts.sightings import ResultSeen
+
+Unusable: TypeAlias = Literal["no-camera", "unknown-camera"]
+
+
+def read_result(result: Result, *, task: str, cameras: frozenset[str], wall_ns: int) -> ResultSeen | Unusable:
+    """Reduce a result; the camera is its tag `camera`. Results of no camera, or of none of ours, are no sightings."""
+    camera = result.tags.get("camera")
+    if camera is None:
+        return "no-camera"
+    if camera not in cameras:  # also keeps names that are no topic level, and their number, out
+        return "unknown-camera"
+    answer = result.answer
+    return ResultSeen(
+        request_id=result.request_id,
+        task=task,
+        camera=camera,
+        label=None if answer is None else answer.label,
+        score=0.0 if answer is None else answer.score,
+        at_ms=result.timestamp,
+        age_ns=_age_ns(result.timestamp, wall_ns),
+        frame=None if result.input is None else result.input.frame,
+    )
+
+
+def _age_ns(timestamp_ms: int, wall_ns: int) -> int:
+    """By the wall clock, the only one that outlives a boot; a clock that was not set makes nothing look old."""
+    then = timestamp_ms * MS
+    return max(0, wall_ns - then) if looks_synced(then) and looks_synced(wall_ns) else 0

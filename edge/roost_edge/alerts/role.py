@@ -1,0 +1,255 @@
+"""The alerts role: official results in; alerts, snapshots and the device's availability out.
+
+The order of work for a result: decide (pure), commit (durable), acknowledge, publish, forget on PUBACK.
+This role also owns what is true of the whole device: `availability` (retained; the last will says offline) and `info`.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from roost_broker.bus import Bus, Delivery, Will
+from roost_broker.clock import SECOND, Clock, boot_id
+from roost_broker.deadletter import DeadLetters
+from roost_broker.errors import Malformed, QueueFull
+from roost_broker.frames import FrameStore
+from roost_broker.headers import new_header
+from roost_broker.messages import Availability, Info, Result, decode, encode
+from roost_broker.presence import RolePresence
+from roost_broker.topics import NodeTopics, TaskTopics
+from roost_broker.version import VERSION
+from roost_edge.alerts.outbox import Changes, Outbox
+from roost_edge.alerts.postman import Postman
+from roost_edge.alerts.reading import read_result
+from roost_edge.alerts.settings import AlertSettings
+from roost_edge.alerts.sightings import Action, Announce, Forget, Ignored, Picture, Remember, Save, Sightings
+from roost_edge.alerts.snapshots import Snapshots
+from roost_edge.alerts.writing import write_alert
+
+_BATCH = 64  # results decided and committed in one transaction
+_STATE_EVERY = 10 * SECOND  # how often the role's counts are published, and the longest sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What `info` says of the device; `cameras` are also the only ones that alerts are made for."""
+
+    cameras: Sequence[str]
+    models: Mapping[str, str] = field(default_factory=dict)
+    system: Mapping[str, str] = field(default_factory=dict)
+
+
+def availability(topics: NodeTopics, state: Literal["online", "offline"], session: int, clock: Clock) -> bytes:
+    """The message that says whether the device is there."""
+    header = new_header(clock, topics.node, "alerts")
+    return encode(Availability(**header._asdict(), state=state, session=session))
+
+
+def availability_will(topics: NodeTopics, session: int, clock: Clock) -> Will:
+    """What the broker says of the device when this role vanishes; give it to the role's bus.
+
+    A will may arrive after a successor's "online": readers believe the higher session number.
+    """
+    return Will(topics.availability, availability(topics, "offline", session, clock))
+
+
+class AlertsRole:
+    """See the module's docstring. `bus` is unstarted and carries `availability_will`; `outbox` is this role's file."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        topics: NodeTopics,
+        tasks: Sequence[TaskTopics],
+        settings: AlertSettings,
+        frames: FrameStore,
+        *,
+        device: Device,
+        outbox: Path,
+        clock: Clock,
+        session: int,
+        role: str = "alerts",
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._bus = bus
+        self._topics = topics
+        self._tasks = tuple(tasks)
+        self._settings = settings
+        self._device = device
+        self._outbox_path = outbox
+        self._clock = clock
+        self._session = session
+        self._cameras = frozenset(device.cameras)
+        self._core = Sightings(settings)
+        self._snapshots = Snapshots(bus, topics, frames, settings, self.counts)
+        self._inbox: deque[tuple[str, Result, Delivery]] = deque()  # bounded by the session's receive maximum
+        self._wake = asyncio.Event()
+        self._presence = RolePresence(
+            bus,
+            topics,
+            role,
+            session=session,
+            clock=clock,
+            counts=lambda: {**self.counts, "open": len(self._core.open)},
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`. Raises when the outbox cannot be read or written: then nothing may be acknowledged."""
+        outbox = Outbox(self._outbox_path, boot=boot_id(), max_waiting=self._settings.max_waiting)
+        postman = Postman(
+            self._bus,
+            outbox,
+            self.counts,
+            expiry_s=self._settings.expiry_s,
+            clock=self._clock,
+            notify=self._wake.set,
+        )
+        try:
+            kept = outbox.load()
+            self._core.restore(kept.sightings, kept.remembered, self._clock.monotonic_ns(), same_boot=kept.same_boot)
+            for task in self._tasks:
+                letters = DeadLetters(self._bus, task.deadletter, "alerts", self._clock)
+                self._bus.subscribe(task.all_results, partial(self._arrived, task.task, letters))
+            self._bus.on_connection(partial(self._connection_changed, postman))
+            self._presence.starting()
+            if await self._connected_before(stop):
+                await self._work(outbox, postman, stop)
+                self._presence.stopped()
+                self._say_available("offline")
+            await self._bus.stop()
+            await postman.clear()
+        finally:
+            outbox.close()
+
+    async def _work(self, outbox: Outbox, postman: Postman, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:  # whichever fails ends all: an edge dies loudly
+            helpers = (group.create_task(self._snapshots.run()), group.create_task(self._wake_at(stop)))
+            self._presence.ready()
+            state_due = self._clock.monotonic_ns() + _STATE_EVERY
+            while not stop.is_set():
+                self._wake.clear()
+                await self._turn(outbox, postman)
+                now = self._clock.monotonic_ns()
+                if now >= state_due:
+                    self._presence.publish()
+                    state_due = now + _STATE_EVERY
+                await self._sleep()
+            for helper in helpers:
+                helper.cancel()
+
+    async def _connected_before(self, stop: asyncio.Event) -> bool:
+        """Wait for the broker; False when told to stop meanwhile."""
+        starting, stopping = asyncio.ensure_future(self._bus.start()), asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not starting.done():
+                starting.cancel()
+        if starting.cancelled() or not starting.done():
+            return False
+        starting.result()  # raises what the broker refused us for
+        return True
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    async def _sleep(self) -> None:
+        if self._inbox:
+            return
+        deadline = self._core.deadline()
+        wait = _STATE_EVERY
+        if deadline is not None:
+            wait = min(wait, max(0, deadline - self._clock.monotonic_ns()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait / SECOND):
+                await self._wake.wait()
+
+    async def _turn(self, outbox: Outbox, postman: Postman) -> None:
+        changes = Changes()
+        now = self._clock.monotonic_ns()
+        self._carry_out(self._core.expire(now), changes)
+        batch = [self._inbox.popleft() for _ in range(min(_BATCH, len(self._inbox)))]
+        for task, result, _ in batch:
+            seen = read_result(result, task=task, cameras=self._cameras, wall_ns=self._clock.wall_ns())
+            if isinstance(seen, str):
+                self.counts[seen] += 1
+            else:
+                self._carry_out(self._core.handle(seen, now), changes)
+        if changes:
+            self.counts["dropped"] += await asyncio.to_thread(
+                outbox.commit, changes, monotonic_ns=now, wall_ns=self._clock.wall_ns()
+            )
+            postman.posted()
+        for _, _, delivery in batch:
+            delivery.ack()
+        await postman.deliver()
+
+    def _carry_out(self, actions: tuple[Action, ...], changes: Changes) -> None:
+        for action in actions:
+            match action:
+                case Announce(kind, _, _):
+                    header = new_header(self._clock, self._topics.node, "alerts")
+                    changes.letters.append(write_alert(action, self._topics, header))
+                    self.counts[kind] += 1
+                case Save(sighting, _):
+                    changes.save[sighting.key] = sighting
+                case Forget(key, _):
+                    changes.save[key] = None
+                case Remember(request_id):
+                    changes.remember.append(request_id)
+                case Picture(camera, frame, _):
+                    self._snapshots.want(camera, frame)
+                case Ignored(outcome, _):
+                    self.counts[outcome] += 1
+
+    def _arrived(self, task: str, letters: DeadLetters, delivery: Delivery) -> None:
+        try:
+            message = decode(delivery.payload)
+        except Malformed as error:
+            self.counts["malformed"] += 1
+            letters.send(delivery, str(error))
+            return
+        if not isinstance(message, Result):
+            self.counts["not-a-result"] += 1
+            letters.send(delivery, f"A {type(message).__name__} is no result.")
+            return
+        self.counts["results"] += 1
+        self._inbox.append((task, message, delivery))
+        self._wake.set()
+
+    def _connection_changed(self, postman: Postman, connected: bool) -> None:
+        if not connected:
+            return
+        self._say_available("online")
+        self._publish(self._topics.info, self._info())
+        self._snapshots.republish()
+        postman.start_over()
+
+    def _say_available(self, state: Literal["online", "offline"]) -> None:
+        self._publish(self._topics.availability, availability(self._topics, state, self._session, self._clock))
+
+    def _info(self) -> bytes:
+        return encode(
+            Info(
+                **new_header(self._clock, self._topics.node, "alerts")._asdict(),
+                node=self._topics.node,
+                version=VERSION,
+                tasks=[task.task for task in self._tasks],
+                cameras=list(self._device.cameras),
+                models=dict(self._device.models),
+                system=dict(self._device.system),
+            )
+        )
+
+    def _publish(self, topic: str, payload: bytes) -> None:
+        try:
+            self._bus.publish(topic, payload, retain=True)
+        except QueueFull:
+            self.counts["queue-full"] += 1  # said again at the next connection

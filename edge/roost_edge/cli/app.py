@@ -1,0 +1,53 @@
+"""The root of the command line, and what happens to an error."""
+
+import sys
+
+import typer
+
+from roost_edge.cli import bundle, config, decide, demo, output, replay, run, schedule
+from roost_edge.cli.output import EXIT_CODES, Json
+
+app = typer.Typer(
+    name="roost",
+    help="Roost: many models see every picture, a schedule picks the answer, and an answer is always there in time.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: rich alone would double the time `roost --help` takes
+    pretty_exceptions_enable=False,  # `complain` prints cause and next step instead
+)
+app.add_typer(bundle.app, name="bundle")
+app.add_typer(config.app, name="config")
+app.add_typer(schedule.app, name="schedule")
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command("decide", epilog=EXIT_CODES)(decide.decide)
+app.command("replay", epilog=EXIT_CODES)(replay.replay)
+app.command("demo", context_settings=_PASS_ON, add_help_option=False)(demo.demo)
+app.command("up", epilog=EXIT_CODES)(run.up)
+app.command("run", context_settings=_PASS_ON, add_help_option=False)(run.run)
+
+
+@app.command(epilog=EXIT_CODES)
+def version(
+    as_json: Json = False,
+) -> None:
+    """Print the versions of Roost and of Python."""
+    from roost_broker.version import VERSION
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    if as_json:
+        output.data({"roost": VERSION, "python": python})
+    else:
+        print(f"roost {VERSION} (Python {python})")
+
+
+def main() -> int:
+    """The console script. Returns the exit status."""
+    try:
+        app()
+    except BrokenPipeError:  # `roost … | head`: the reader has seen enough
+        sys.stderr.close()
+        return output.OK
+    except Exception as error:  # noqa: BLE001  # the one place where every error becomes a sentence and a status
+        return output.complain(error)
+    return output.OK

@@ -1,0 +1,10 @@
+"""`roost demo`: everything at once, to watch."""
+
+import typer
+
+
+def demo(context: typer.Context) -> None:
+    """Watch a henhouse: camera, models, rendezvous, archive and alerts, all real. `roost demo --help` says more."""
+    from roost_edge.demo.main import main
+
+    raise typer.Exit(main(context.args))

@@ -1,0 +1,1 @@
+"""Example settings, for `roost config example`."""

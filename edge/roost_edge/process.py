@@ -1,0 +1,52 @@
+"""What a role arranges with the operating system: it is the only one of its name, and dies with its supervisor."""
+
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from roost_broker.errors import Misuse
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when process `parent`, which started it, ends; however it ends.
+
+    SIGKILL, because a role that hangs would not heed SIGTERM, and nothing may outlive its supervisor: a second
+    one would find its sessions taken. Where the kernel has no such service (not Linux) nothing is arranged.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:  # it ended before we could ask
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """Hold a lock file while in the body; the kernel lets go of it when the process ends, however it ends.
+
+    Two processes of one role would take the MQTT session from each other for ever. Raises `Misuse`.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise Misuse(
+                f"This role is already running (process {holder}).",
+                "Stop that one, or give this one its own data folder.",
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield

@@ -1,0 +1,89 @@
+"""Progress and tables: small parts of the command line that a process test would not pin down."""
+
+import io
+import sys
+
+import pytest
+
+from roost_broker.errors import Malformed, Misuse
+from roost_edge.cli import output
+from roost_edge.cli.config import to_toml
+from roost_edge.cli.reporter import LiveReporter, PlainReporter, reporting
+
+
+def test_plain_progress_is_lines_that_a_log_can_keep() -> None:
+    stream = io.StringIO()
+    report = PlainReporter("Replaying", stream=stream, every_s=0)
+    report.progress(3, 10)
+    report.progress(4, None)
+    report.note("One thing more.")
+    assert stream.getvalue() == "Replaying: 3 of 10\nReplaying: 4\nOne thing more.\n"
+
+
+def test_plain_progress_is_not_told_more_often_than_asked() -> None:
+    stream = io.StringIO()
+    report = PlainReporter("Replaying", stream=stream, every_s=1_000)
+    for done in range(100):
+        report.progress(done, 100)
+    assert stream.getvalue() == ""
+
+
+def test_into_a_pipe_progress_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not sys.stderr.isatty()
+    with reporting("x") as report:
+        assert isinstance(report, PlainReporter)
+        report.note("to stderr")
+    assert capsys.readouterr().err == "to stderr\n"
+
+
+def test_on_a_terminal_progress_is_a_bar_with_its_title() -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    stream = io.StringIO()
+    with Progress(console=Console(file=stream, force_terminal=True, width=80)) as progress:
+        report = LiveReporter("Replaying", progress)
+        report.progress(5, 10)
+        report.note("Half way.")
+    assert "Replaying" in stream.getvalue()
+    assert "50%" in stream.getvalue()
+    assert "Half way." in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (Misuse("That cannot be.", "Do this."), output.MISUSE, "roost: That cannot be.\n  → Do this.\n"),
+        (Malformed("Not as agreed."), output.NO, "roost: Not as agreed.\n"),
+        (ModuleNotFoundError("no", name="numpy"), output.MISUSE, "pip install 'roost[edge]'"),
+        (ModuleNotFoundError("no", name="roost_edge.gone"), output.DEFECT, "a defect"),
+        (OSError(28, "No space left on device"), output.NO, "No space left on device"),
+        (ZeroDivisionError("x"), output.DEFECT, "ROOST_DEBUG=1"),
+    ],
+)
+def test_every_error_has_a_status_and_a_next_step(
+    error: Exception, status: int, says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROOST_DEBUG", raising=False)
+    assert output.complain(error) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_a_table_is_as_wide_as_its_cells() -> None:
+    assert output.table([("a", "b"), ("longer", "c")]) == "a       b\nlonger  c"
+    assert output.table([]) == ""
+
+
+@pytest.mark.parametrize(("share", "filled"), [(-1.0, 0), (0.0, 0), (0.5, 12), (1.0, 24), (7.0, 24)])
+def test_a_bar_is_always_of_one_width(share: float, filled: int) -> None:
+    assert output.bar(share) == "█" * filled + "·" * (24 - filled)
+
+
+def test_toml_leaves_out_what_is_none_and_quotes_texts() -> None:
+    assert (
+        to_toml({"a": {"x": None, "y": 'say "hi"', "b": {"z": [1, 2]}}})
+        == '[a]\ny = "say \\"hi\\""\n\n[a.b]\nz = [1,2]\n'
+    )

@@ -1,0 +1,94 @@
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from roost_broker.errors import Malformed
+from roost_broker.messages import Output
+from roost_models.bundle import Bundle
+from roost_models.predictor import ModelInput, Unusable, load_predictor
+
+GREY = np.full((6, 8, 3), 51, np.uint8)
+
+NEAREST = """
+import numpy as np
+
+def load(folder):
+    return np.load(folder / "weights.npz")
+
+def predict(image, context):
+    scores = context.model["weights"] * (2 if context.state.get("door") == "open" else 1)
+    return dict(zip(("bright", "dark"), scores))
+"""
+
+
+def test_a_model_in_five_lines_answers_best_first(make_bundle: Callable[..., Bundle]) -> None:
+    predictor = load_predictor(make_bundle())
+    assert predictor.predict([ModelInput(image=GREY)]) == [
+        [Output(label="dark", score=0.8), Output(label="bright", score=0.2)]
+    ]
+    assert predictor.runtime.startswith("python 3.")
+    assert "numpy" in predictor.runtime
+    assert "pillow" in predictor.runtime
+
+
+def test_load_is_called_once_with_the_folder_and_state_reaches_the_model(make_bundle: Callable[..., Bundle]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, weights=np.array([0.25, 0.5]))
+    predictor = load_predictor(make_bundle(NEAREST, files={"weights.npz": buffer.getvalue()}))
+    closed, opened = predictor.predict([ModelInput(), ModelInput(state={"door": "open"})])
+    assert [output.score for output in closed] == [0.5, 0.25]
+    assert [output.score for output in opened] == [1.0, 0.5]
+
+
+def test_labels_left_out_score_zero_and_ties_keep_the_labels_order(make_bundle: Callable[..., Bundle]) -> None:
+    predictor = load_predictor(
+        make_bundle("def predict(image, context): return {'c': 0.5}", labels=["a", "b", "c"], output={"top": 2})
+    )
+    assert predictor.predict([ModelInput()]) == [[Output(label="c", score=0.5), Output(label="a", score=0.0)]]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("return {'bright': float('nan')}", "nan"),
+        ("return {'bright': float('inf')}", "inf"),
+        ("return {}", "no scores"),
+        ("return [1]", "returned list"),
+        ("return {'hen': 1}", "not one of its labels"),
+        ("raise KeyError('hen')", "hen"),
+    ],
+)
+def test_an_answer_that_is_none_is_refused(body: str, error: str, make_bundle: Callable[..., Bundle]) -> None:
+    predictor = load_predictor(make_bundle(f"def predict(image, context): {body}"))
+    with pytest.raises((ValueError, TypeError, KeyError, Unusable), match=error):
+        predictor.predict([ModelInput()])
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def predict(image, context) return 1", "SyntaxError"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("import no_such_module_anywhere", "no_such_module_anywhere"),
+        ("def answer(): pass", "defines no function 'predict'"),
+        ("predict = 3", "defines no function 'predict'"),
+        ("load = 3\ndef predict(i, c): pass", "defines no function 'load'"),
+        ("def load(folder): raise OSError('no weights')\ndef predict(i, c): pass", "no weights"),
+    ],
+)
+def test_source_that_cannot_be_loaded_is_malformed_with_the_reason(
+    source: str, reason: str, make_bundle: Callable[..., Bundle]
+) -> None:
+    with pytest.raises(Malformed, match=reason):
+        load_predictor(make_bundle(source))
+
+
+def test_the_verified_source_is_what_runs_whatever_lies_on_disk_afterwards(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle()
+    predictor = load_predictor(bundle)
+    (bundle.root / "model.py").write_text("def predict(image, context): return {'bright': 99.0}")
+    assert predictor.predict([ModelInput(image=GREY)])[0][0] == Output(label="dark", score=0.8)
+    with pytest.raises(Malformed):
+        load_predictor(bundle)

@@ -1,0 +1,115 @@
+"""A bad model kills the child that tries it, and nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from roost_broker.errors import Malformed
+from roost_models.bundle import Bundle
+from roost_models.bundle_check import check_bundle, show_bundle
+from roost_models.bundle_new import new_bundle, seal, write_bundle
+from roost_models.trial import inspect_in_child, try_in_child
+
+
+def test_goldens_that_fit_are_reported_with_times(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle(goldens=[{"input": "goldens/ramps.png"}])
+    trial = try_in_child(seal(bundle.root, goldens=True))
+    assert trial.differences == []
+    assert trial.goldens[0].outputs[0].score > 0.5
+    assert trial.ms_by_batch[1] >= 0
+    assert trial.rss_mb > 10
+
+
+def test_a_golden_that_differs_is_named_with_both_scores(make_bundle: Callable[..., Bundle]) -> None:
+    golden = {"input": "goldens/ramps.png", "outputs": [{"label": "dark", "score": 0.1}]}
+    report = check_bundle(make_bundle(goldens=[golden]).root)
+    assert not report.ok
+    assert "dark scores 0.6078" in report.problems[0]
+    assert "0.1000 ± 0.05" in report.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
+        ("import os\nos._exit(7)", "status 7"),
+        ("import sys\nsys.exit('no more')", "no more"),
+        ("raise RuntimeError('broken')", "broken"),
+        ("def predict(image, context): raise RuntimeError('broken')", "RuntimeError: broken"),
+    ],
+)
+def test_a_model_that_ends_its_process_is_malformed_with_the_reason(
+    source: str, reason: str, make_bundle: Callable[..., Bundle]
+) -> None:
+    bundle = make_bundle(source, goldens=[{"input": "goldens/ramps.png"}])
+    with pytest.raises(Malformed, match=reason):
+        try_in_child(bundle)
+
+
+def test_a_model_that_hangs_is_stopped_at_the_time_limit(make_bundle: Callable[..., Bundle]) -> None:
+    with pytest.raises(Malformed, match=r"within 1\.5 s"):
+        try_in_child(make_bundle("while True: pass"), timeout_s=1.5)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_model_whose_digest_was_made_to_match_kills_only_the_child(
+    damage: str, tflite_bundle: Bundle, tmp_path: Path
+) -> None:
+    """The digest proves only that the file is the one meant. tflite-runtime segfaults at such files."""
+    data = bytearray(tflite_bundle.read("model.tflite"))
+    if damage == "truncated":
+        del data[len(data) // 2 :]
+    else:
+        for place in range(len(data) - 4000, len(data)):  # the graph lies at the end, behind the weights
+            data[place] ^= 0xFF
+    (tflite_bundle.root / "model.tflite").write_bytes(data)
+    bundle = seal(tflite_bundle.root)
+    with pytest.raises(Malformed) as refused:
+        try_in_child(bundle)
+    assert refused.value.remedy
+    report = check_bundle(bundle.root)
+    assert not report.ok
+    (tmp_path / "damaged.tflite").write_bytes(data)
+    with pytest.raises(Malformed):
+        inspect_in_child(tmp_path / "damaged.tflite")
+
+
+def test_check_reports_a_bad_bundle_instead_of_raising(tmp_path: Path) -> None:
+    report = check_bundle(tmp_path)
+    assert not report.ok
+    assert "manifest.json" in report.problems[0]
+
+
+def test_the_skeleton_checks_as_it_is_and_shows_itself(tmp_path: Path) -> None:
+    bundle = new_bundle(tmp_path / "mine", name="mine", task="nest")
+    report = check_bundle(bundle.root)
+    assert report.ok
+    assert report.digest == bundle.digest
+    shown = show_bundle(bundle.root)
+    assert shown["name"] == "mine"
+    assert shown["digest"] == bundle.digest
+    assert (bundle.root / "model.py").read_text().count("\n") < 20
+
+
+def test_an_edited_folder_is_refused_until_it_is_sealed(tmp_path: Path) -> None:
+    bundle = new_bundle(tmp_path / "mine", name="mine", task="nest")
+    source = bundle.root / "model.py"
+    source.write_text(source.read_text().replace("1 - brightness", "0.9 - brightness"))
+    refused = check_bundle(bundle.root)
+    assert "--seal" in refused.problems[0]
+    assert seal(bundle.root).digest != bundle.digest
+    stale = check_bundle(bundle.root)
+    assert "dark scores" in stale.problems[0]
+    seal(bundle.root, goldens=True)
+    assert check_bundle(bundle.root).ok
+
+
+def test_a_folder_with_anything_else_in_it_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to-mother.txt").write_text("dear")
+    with pytest.raises(Exception, match="nothing was changed"):
+        write_bundle(tmp_path / "letters", {}, {})
+    with pytest.raises(Exception, match="is not empty"):
+        new_bundle(tmp_path / "letters", name="x", task="y")
+    assert (tmp_path / "letters" / "to-mother.txt").read_text() == "dear"
