@@ -120,7 +120,7 @@ class SupervisedRole:
         self._child = await Child.start(self._command, log, lambda line: self._on_line(self.role.name, line))
         self._on_change(self.role.name, "started")
         if not self._wanted():  # told to stop while the process was being made
-            self._child.send(signal.SIGTERM)
+            self._child.kill()
         try:
             return await self._child.ended(), started
         finally:

@@ -1,6 +1,7 @@
 """The supervisor with real roles and a real broker: all start, a killed one returns, nobody is left."""
 
 import asyncio
+import json
 import os
 import select
 import signal
@@ -15,9 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from roost_broker.bus import Delivery
 from roost_broker.clock import MS, SECOND
 from roost_broker.errors import Misuse
+from roost_broker.messages import Result, decode
 from roost_broker.mosquitto import PrivateBroker
+from roost_broker.mqtt import MqttBus
 from roost_edge.restart import RestartPolicy
 from roost_edge.supervisor import RoleFailed, Supervisor
 from roost_models.bundle_new import new_bundle
@@ -25,6 +29,7 @@ from roost_models.bundle_new import new_bundle
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 
 NODE = "supervised"
+ROOST = "import sys; from roost_edge.cli import main; sys.exit(main())"
 QUICK = RestartPolicy(first_ns=20 * MS, ceiling_ns=SECOND, healthy_ns=10 * SECOND, jitter=0.5)
 ROLES = {
     "rendezvous-henhouse",
@@ -138,6 +143,42 @@ def test_every_role_becomes_ready_as_a_process_of_its_own_and_stop_leaves_none(
         assert "stopped in order" in path.read_text(encoding="utf-8"), path
 
 
+def test_the_device_answers_archives_and_replays_to_the_bit(run: Callable[..., Any], settings: Path) -> None:
+    async def main() -> Path:
+        async with running(settings) as supervisor:
+            bus = MqttBus(supervisor.settings.broker, f"{NODE}-listener")
+            enough, seen = asyncio.Event(), list[Result]()
+
+            def take(delivery: Delivery) -> None:
+                message = decode(delivery.payload)
+                assert isinstance(message, Result)
+                seen.append(message)
+                if len(seen) == 5:
+                    enough.set()
+                delivery.ack()
+
+            bus.subscribe(supervisor.settings.task_topics("henhouse").all_results, take)
+            await bus.start()
+            await enough.wait()
+            await bus.stop()
+            assert {result.cause for result in seen} == {"preferred"}
+        return supervisor.settings.layout.archive("henhouse")
+
+    archive = run(main(), timeout=120)
+    bundle = settings.parent / "bright"
+    done = subprocess.run(
+        [sys.executable, "-c", ROOST, "replay", str(archive), "--bundle", str(bundle), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["exact"] is True
+    assert report["identical"] == report["compared"] >= 5
+
+
 @pytest.mark.parametrize("name", ["rendezvous-henhouse", "model-henhouse-bright"])
 def test_a_role_killed_with_9_returns_and_becomes_ready_again(
     run: Callable[..., Any], settings: Path, name: str
@@ -238,9 +279,8 @@ def children(pid: int) -> list[int]:
 
 def up(settings: Path) -> subprocess.Popen[str]:
     """`roost up`, ready."""
-    script = "import sys; from roost_edge.cli import main; sys.exit(main())"
     process = subprocess.Popen(
-        [sys.executable, "-c", script, "up", "--settings", str(settings)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", ROOST, "up", "--settings", str(settings)], stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     said = []

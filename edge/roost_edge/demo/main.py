@@ -102,12 +102,16 @@ def _replay(archive: "ArchiveReader", henhouse: Path, reporter: Reporter) -> lis
     from roost_models.bundle import open_bundle
     from roost_models.replay import replay
 
-    figures = []
+    given, figures = archive.stats().scores_by_model, []
     for model in MODELS:
         reporter.say(f"Asking {model} again, from the archive alone …")
         report = replay(archive, open_bundle(henhouse / "bundles" / model))
         if report.pure:
-            figures.append(ReplayFigures(model=model, compared=report.compared, identical=report.identical))
+            figures.append(
+                ReplayFigures(
+                    model=model, given=given.get(model, 0), compared=report.compared, identical=report.identical
+                )
+            )
     return figures
 
 

@@ -11,9 +11,10 @@ class ReplayFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The archive, scored again by one bundle."""
 
     model: str
+    given: int
+    """Scores of this model in the archive."""
     compared: int
     identical: int
-    missing_frames: int = 0
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +67,12 @@ def summarise(
     said = list(notes or [])
     if identical < compared:
         said.append(f"{compared - identical} of {compared} scores differ when the archive is scored again.")
+    said += [
+        f"{one.given - one.compared} of {one.given} scores of {one.model} could not be compared: other bundle, "
+        "other runtime or frame gone."
+        for one in replays
+        if one.compared < one.given
+    ]
     if log.second_answers:
         said.append(f"{log.second_answers} requests got a second answer, which was ignored.")
     return Summary(

@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name="fast",
         title="henhouse-fast",
         description="The henhouse's fast model: logistic regression on a 12×12 grid of colours.",
-        remarks="It takes about a tenth of the champion's time and stands in for it when it is late. It sees colours and "
-        "where they are, no shapes: a grey hen, a jay and an open door are what it confuses most.",
+        remarks="It takes about a tenth of the champion's time and stands in for it when it is late. It sees colours "
+        "and where they are, no shapes: a grey hen, a jay, and an egg in the straw are what it confuses most.",
         command="python -m roost_henhouse.train_fast",
         engine="python",
         entry="model.py",

@@ -29,7 +29,7 @@ def judged(figures=None, *, archived=40, replays=(), **more):
 
 
 def test_the_object_begins_with_the_keys_of_the_contract_in_their_order():
-    shown = json.loads(as_json(judged(replays=[ReplayFigures(model="fast", compared=10, identical=10)])))
+    shown = json.loads(as_json(judged(replays=[ReplayFigures(model="fast", given=10, compared=10, identical=10)])))
     assert list(shown)[: len(KEYS)] == KEYS
     assert (shown["requests"], shown["p50_ms"], shown["p99_ms"], shown["alerts"], shown["defaults"]) == (
         40,
@@ -63,10 +63,15 @@ def test_a_run_without_a_single_request_is_not_ok():
 
 
 def test_a_hundred_percent_means_all_and_nothing_compared_is_no_figure():
-    nearly = judged(replays=[ReplayFigures(model="champion", compared=1_000_000, identical=999_999)])
+    nearly = judged(replays=[ReplayFigures(model="champion", given=1_000_000, compared=1_000_000, identical=999_999)])
     assert nearly.replay_identical == 99.99
     assert "1 of 1000000 scores differ when the archive is scored again." in nearly.notes
     assert judged().replay_identical is None
+
+
+def test_scores_that_could_not_be_compared_are_not_passed_over():
+    (note,) = judged(replays=[ReplayFigures(model="fast", given=10, compared=0, identical=0)]).notes
+    assert note.startswith("10 of 10 scores of fast could not be compared")
 
 
 def test_people_are_told_the_same_in_sentences():
