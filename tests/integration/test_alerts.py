@@ -202,7 +202,7 @@ def test_what_is_no_result_goes_to_the_dead_letters_and_the_role_works_on(fabric
 
     letters = asyncio.run(scene())
     assert all(isinstance(letter, DeadLetter) and letter.reader == "alerts" for letter in letters)
-    assert letters[1].reason == "A Info is no result."
+    assert letters[1].reason == "This is of the kind Info, and only results belong here."
 
 
 def test_a_frame_that_is_gone_costs_the_snapshot_and_not_the_alert(tmp_path):

@@ -13,12 +13,10 @@ import jsonschema
 import pytest
 from PIL import Image
 
-from roost_broker.errors import Misuse
 from roost_broker.messages import ModelState, RoleState, decode
 from roost_broker.mosquitto import free_port
 from roost_broker.mqtt import MqttBus
 from roost_broker.settings import BrokerSettings
-from roost_edge.demo.models import find_henhouse
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 
@@ -28,14 +26,6 @@ KEYS = [
     *("archived", "replay_identical", "alerts", "defaults"),
 ]
 PATIENCE_S = 120
-
-
-@pytest.fixture(autouse=True)
-def _henhouse():
-    try:
-        find_henhouse()
-    except Misuse as error:
-        pytest.skip(f"The trained bundles are not here: {error}")
 
 
 @pytest.fixture

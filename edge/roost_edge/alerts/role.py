@@ -218,7 +218,7 @@ class AlertsRole:
             return
         if not isinstance(message, Result):
             self.counts["not-a-result"] += 1
-            letters.send(delivery, f"A {type(message).__name__} is no result.")
+            letters.send(delivery, f"This is of the kind {type(message).__name__}, and only results belong here.")
             return
         self.counts["results"] += 1
         self._inbox.append((task, message, delivery))

@@ -103,7 +103,7 @@ class Play:
             self._reporter.watch(
                 view,
                 FrameStore(settings.layout.frames),
-                title=f"Roost · {device.node} · {TASK} · {self._source()}",
+                title=self._title(device.node),
                 hint=f"Ctrl-C ends. Look in: {look}",
             )
             seconds, problems = await self._capture(supervisor, watcher)
@@ -212,9 +212,11 @@ class Play:
         if "starts again" in what and not what.startswith("ended with status 0"):  # that one was told to
             self._notes.append(f"{role} {what}.")
 
-    def _source(self) -> str:
+    def _title(self, node: str) -> str:
         path = self._options.path
-        return self._options.source if path is None else path.name
+        words = ["Roost", node, TASK, self._options.source if path is None else path.name]
+        words += [f"{fault.model}={fault.kind}" for fault in self._options.faults]
+        return " · ".join(words)
 
 
 def _role(fault: Fault) -> str:

@@ -138,7 +138,8 @@ def _race(view: ViewModel, width: int, rows: int) -> RenderableType:
         return _panel(Text("No race yet.", style="dim"), "the race", rows)
     official = result.answer.model if result.answer else None
     lines = [
-        _lane(outcome, result, room, chosen=outcome.model == official) for outcome in _in_order(result.models, view)
+        _late_lane(outcome, result, room, view) or _lane(outcome, result, room, chosen=outcome.model == official)
+        for outcome in _in_order(result.models, view)
     ]
     lines.append(_axis(view, result, room))
     return _panel(Group(*lines), f"the race: who answered when, 0 to {result.sla_ms} ms", rows)
@@ -167,6 +168,23 @@ def _lane(outcome: ModelOutcome, result: Result, room: int, *, chosen: bool) -> 
         (f"{mark} {outcome.model:<12.12}", "bold" if chosen else ""),
         (f"{bar:<{room}}", style),
         (f" {said}", "bold" if chosen else "dim"),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _late_lane(outcome: ModelOutcome, result: Result, room: int, view: ViewModel) -> Text | None:
+    """The lane of a model that was not there when it was decided, and is now."""
+    arrival = view.arrival(result, outcome.model) if outcome.status == "pending" else None
+    if arrival is None:
+        return None
+    took, score = arrival
+    bar = _bar(max(0.25, min(1.0, took / result.sla_ms) * room))
+    best = score.outputs[0]
+    return Text.assemble(
+        f"{'∅' if outcome.ignored else ' '} {outcome.model:<12.12}",
+        (f"{bar:<{room}}", "magenta" if outcome.ignored else "dim blue"),
+        (f" {took:5.0f} ms {_spoken(best.label)} {best.score:.2f}", "dim"),
         no_wrap=True,
         overflow="ellipsis",
     )

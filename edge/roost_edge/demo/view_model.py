@@ -48,7 +48,7 @@ class _Known:
     request: Request | None = None
     result: Result | None = None
     archived: bool = False
-    scored: set[str] = field(default_factory=set)
+    scores: dict[str, Score] = field(default_factory=dict)
 
 
 class ViewModel:
@@ -107,10 +107,16 @@ class ViewModel:
             case _:
                 pass
 
-    def request_of(self, result: Result) -> Request | None:
-        """The request behind a result, while it is remembered."""
+    def arrival(self, result: Result, model: str) -> tuple[float, Score] | None:
+        """A model's answer, if it has come by now, perhaps after the result, and how many ms after the request.
+
+        By the wall clock of the messages, to the millisecond: a stranger has no better.
+        """
         known = self._requests.get(result.request_id)
-        return None if known is None else known.request
+        score = None if known is None else known.scores.get(model)
+        if known is None or known.request is None or score is None:
+            return None
+        return max(0.0, float(score.timestamp - known.request.timestamp)), score
 
     def role_counts(self, role: str) -> dict[str, int]:
         """What a role counts in its newest state; empty before it has said anything."""
@@ -139,9 +145,9 @@ class ViewModel:
 
     def _score(self, score: Score) -> None:
         known = self._known(score.request_id)
-        if score.model in known.scored:
+        if score.model in known.scores:
             return
-        known.scored.add(score.model)
+        known.scores[score.model] = score
         lane = self._model(score.model)
         lane.answered += 1
         lane.version = score.version

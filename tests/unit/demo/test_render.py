@@ -57,6 +57,17 @@ def test_the_chosen_model_is_marked_the_ignored_one_too_and_the_order_is_the_sch
     assert any("▲ 35 ┼ 600 1200 ╪ 1900" in line for line in lines)
 
 
+def test_a_model_that_came_after_the_decision_is_shown_with_its_time_all_the_same(device):
+    request = device.request()
+    device.result(request, cause="fallback", model="fast", outcomes=device.outcomes(champion="pending"))
+    assert "not yet" in shown(device.view)
+    device.wait(ms=698)
+    device.score(request, "champion", "open_door")
+    text = shown(device.view)
+    assert "not yet" not in text
+    assert any("champion" in line and "700 ms open door 0.90" in line for line in text.splitlines())
+
+
 def test_a_default_says_that_no_model_answered(device):
     device.result(device.request(), cause="default", elapsed_ms=1900.0, outcomes=device.outcomes(champion="gone"))
     text = shown(device.view)
