@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roost_broker.errors import Misuse, RoostError
-from roost_edge import logs, process, settings
-from roost_edge.role_plan import KINDS, RoleProcess, resolve
+from roost_edge import logs
+from roost_edge.processes import own_process as process
+from roost_edge.processes.plan import KINDS, RoleProcess, resolve
 from roost_edge.roles import compose
+from roost_edge.settings import device as settings
 
 log = logging.getLogger("roost_edge.daemon")
 

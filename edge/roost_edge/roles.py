@@ -19,9 +19,9 @@ from roost_broker.mqtt import MqttBus
 from roost_broker.presence import role_will
 from roost_broker.sessions import next_session
 from roost_broker.topics import NodeTopics, TaskTopics
-from roost_edge.process import only_one
-from roost_edge.role_plan import Kind, RoleProcess
-from roost_edge.settings import DataLayout, Settings
+from roost_edge.processes.own_process import only_one
+from roost_edge.processes.plan import Kind, RoleProcess
+from roost_edge.settings.device import DataLayout, Settings
 
 if TYPE_CHECKING:
     import asyncio
@@ -81,7 +81,7 @@ class Place:
 def compose(settings: Settings, role: RoleProcess, *, fault: str = "") -> Iterator[Shell]:
     """The role's shell; what it holds open is closed at the end. Raises `Misuse` for what cannot be.
 
-    `fault` makes a model misbehave (see `roost_models.faults`); only where the settings say QA.
+    `fault` makes a model misbehave (see `roost_models.scaffold.faults`); only where the settings say QA.
     """
     if fault and not settings.node.qa:
         raise Misuse("A fault is injected only where the settings allow it.", "Set `qa = true` below [node].")
@@ -96,7 +96,7 @@ def compose(settings: Settings, role: RoleProcess, *, fault: str = "") -> Iterat
 @contextmanager
 def _rendezvous(place: Place, _fault: str) -> Iterator[Shell]:
     from roost_rendezvous import schedule
-    from roost_rendezvous.server import RendezvousServer
+    from roost_rendezvous.server.role import RendezvousServer
 
     task = place.settings.tasks[place.role.task]
     yield RendezvousServer(
@@ -128,11 +128,11 @@ def _injector(place: Place, _fault: str) -> Iterator[Shell]:
 
 @contextmanager
 def _model(place: Place, fault: str) -> Iterator[Shell]:
-    from roost_models.bundle import open_bundle
-    from roost_models.faults import Faults
-    from roost_models.model_presence import model_will
-    from roost_models.scaffold import Scaffold
-    from roost_models.scaffold_settings import ScaffoldSettings, receive_maximum
+    from roost_models.bundle.opening import open_bundle
+    from roost_models.scaffold.faults import Faults
+    from roost_models.scaffold.presence import model_will
+    from roost_models.scaffold.role import Scaffold
+    from roost_models.scaffold.settings import ScaffoldSettings, receive_maximum
 
     faults = Faults.parse(fault) if fault else None
     section = place.settings.tasks[place.role.task].models[place.role.model]
@@ -154,7 +154,7 @@ def _model(place: Place, fault: str) -> Iterator[Shell]:
 
 @contextmanager
 def _decoy(place: Place, _fault: str) -> Iterator[Shell]:
-    from roost_models.archive import Archive
+    from roost_models.archive.writing import Archive
     from roost_models.decoy import Decoy
 
     archive = Archive(place.layout.archive(place.role.task), settings=place.settings.archive)
@@ -175,9 +175,9 @@ def _decoy(place: Place, _fault: str) -> Iterator[Shell]:
 
 @contextmanager
 def _capture(place: Place, _fault: str) -> Iterator[Shell]:
-    from roost_edge.capture import Capture
-    from roost_edge.motion import MotionDetector
-    from roost_edge.request_log import RequestLog
+    from roost_edge.capture.request_log import RequestLog
+    from roost_edge.capture.role import Capture
+    from roost_edge.motion.detector import MotionDetector
     from roost_edge.sources.choose import open_source
 
     name = place.role.camera

@@ -34,7 +34,7 @@ from roost_broker.headers import new_header
 from roost_broker.messages import Declined, Message, Receipt, Request, Result, Score, decode, encode
 from roost_broker.presence import RolePresence
 from roost_broker.topics import TaskTopics, last_level
-from roost_models.archive import Archive, Item, Outcome, Written
+from roost_models.archive.writing import Archive, Item, Outcome, Written
 
 _BATCH = 64
 _INBOX = 1000

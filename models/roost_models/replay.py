@@ -16,10 +16,10 @@ import msgspec
 
 from roost_broker.clock import SECOND, Clock, SystemClock
 from roost_broker.messages import Output, Request
-from roost_models.archive_reader import PAGE, ArchivedInput, ArchivedScore, ArchiveReader, as_request
-from roost_models.bundle import Bundle
-from roost_models.evaluation import Evaluator, Outcome
-from roost_models.predictor import load_predictor
+from roost_models.archive.reading import PAGE, ArchivedInput, ArchivedScore, ArchiveReader, as_request
+from roost_models.bundle.opening import Bundle
+from roost_models.inference.evaluation import Evaluator, Outcome
+from roost_models.inference.predictor import load_predictor
 
 BATCH = 32
 """Requests evaluated in one call: bounds the memory that their pictures take."""

@@ -19,7 +19,7 @@ from roost_broker.settings import BrokerSettings
 from roost_broker.topics import NodeTopics, TaskTopics
 from roost_rendezvous import schedule
 from roost_rendezvous.injector import StateInjector
-from roost_rendezvous.server import RendezvousServer
+from roost_rendezvous.server.role import RendezvousServer
 
 NODE, TASK, REQUESTER = "bench", "nest", "door"
 TOPICS: TaskTopics = NodeTopics(NODE).task(TASK)

@@ -32,9 +32,9 @@ from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_broker.topics import TaskTopics
 from roost_rendezvous import schedule
-from roost_rendezvous.events import RequestArrived, ScoreArrived
-from roost_rendezvous.mailbox import Rendezvous
-from roost_rendezvous.policy import MailboxPolicy
+from roost_rendezvous.mailbox.core import Rendezvous
+from roost_rendezvous.mailbox.events import RequestArrived, ScoreArrived
+from roost_rendezvous.mailbox.policy import MailboxPolicy
 
 _HERE = Path(__file__).parent
 _REPOSITORY = _HERE.parents[1]
@@ -235,8 +235,8 @@ def _roles(outcome: Outcome, seconds: int, say: Say) -> None:
     """Memory of every role of a henhouse with all committed models, as `roost_edge.daemon` runs them."""
     bundles = sorted((_REPOSITORY / "models" / "henhouse" / "bundles").glob("*/manifest.json"))
     try:
-        from roost_edge import settings as device_settings
-        from roost_edge.role_plan import plan
+        from roost_edge.processes.plan import plan
+        from roost_edge.settings import device as device_settings
     except ImportError as error:
         outcome.data["roles"] = {"not_measured": f"the edge package cannot be imported: {error}"}
         return

@@ -12,7 +12,7 @@ from roost_broker.sessions import next_session
 from roost_broker.settings import BrokerSettings
 from roost_broker.topics import NodeTopics
 from roost_rendezvous import schedule
-from roost_rendezvous.server import RendezvousServer
+from roost_rendezvous.server.role import RendezvousServer
 
 
 async def main(port: int, node: str, task: str, folder: Path, schedule_file: Path) -> None:

@@ -33,11 +33,11 @@ from roost_broker.messages import (
 from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_broker.topics import NodeTopics
-from roost_edge.capture import Capture
-from roost_edge.capture_settings import CaptureSettings
-from roost_edge.motion import MotionDetector
-from roost_edge.request_log import RequestLog
-from roost_edge.request_summary import RequestSummary, summarise
+from roost_edge.capture.request_log import RequestLog
+from roost_edge.capture.request_summary import RequestSummary, summarise
+from roost_edge.capture.role import Capture
+from roost_edge.capture.settings import CaptureSettings
+from roost_edge.motion.detector import MotionDetector
 from roost_edge.sources import CameraFailed, CameraSettings, FrameSource, open_source
 from roost_edge.sources.test_scene import MovingSquare
 

@@ -25,11 +25,11 @@ from roost_broker.messages import Result, RoleState, decode
 from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_broker.topics import NodeTopics
-from roost_edge.request_summary import summarise
-from roost_edge.restart import RestartPolicy
-from roost_edge.supervisor import Supervisor
-from roost_models.archive_reader import ArchiveReader
-from roost_models.bundle_new import new_bundle
+from roost_edge.capture.request_summary import summarise
+from roost_edge.processes.restart import RestartPolicy
+from roost_edge.processes.supervisor import Supervisor
+from roost_models.archive.reading import ArchiveReader
+from roost_models.bundle.writing import new_bundle
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 

@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 
 from roost_broker.mosquitto import PrivateBroker
-from roost_models.bundle_new import new_bundle
+from roost_models.bundle.writing import new_bundle
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 
@@ -142,8 +142,9 @@ def test_the_light_roles_load_no_heavy_library(settings: Path, kind: str) -> Non
     script = f"""
 import sys
 from pathlib import Path
-from roost_edge import daemon, settings
-from roost_edge.role_plan import resolve
+from roost_edge import daemon
+from roost_edge.settings import device as settings
+from roost_edge.processes.plan import resolve
 from roost_edge.roles import compose
 loaded = settings.load(Path({str(settings)!r}))
 with compose(loaded, resolve(loaded, {kind!r})):
@@ -158,8 +159,9 @@ def test_no_role_loads_the_command_lines_libraries(settings: Path, kind: str) ->
     script = f"""
 import sys
 from pathlib import Path
-from roost_edge import daemon, settings
-from roost_edge.role_plan import resolve
+from roost_edge import daemon
+from roost_edge.settings import device as settings
+from roost_edge.processes.plan import resolve
 from roost_edge.roles import compose
 loaded = settings.load(Path({str(settings)!r}))
 with compose(loaded, resolve(loaded, {kind!r})):

@@ -34,9 +34,9 @@ from roost_broker.messages import (
 from roost_broker.mqtt import MqttBus
 from roost_broker.presence import role_will
 from roost_broker.topics import NodeTopics, TaskTopics
-from roost_models.archive import Archive
-from roost_models.archive_reader import ArchiveReader
-from roost_models.archive_settings import ArchiveSettings
+from roost_models.archive.reading import ArchiveReader
+from roost_models.archive.settings import ArchiveSettings
+from roost_models.archive.writing import Archive
 from roost_models.decoy import Decoy
 
 MakeBus: TypeAlias = Callable[..., Bus]

@@ -14,13 +14,13 @@ from roost_broker.ids import new_id
 from roost_broker.memory import MemoryBroker, MemoryBus
 from roost_broker.messages import Input, Issued, ModelState, Receipt, Request, RoleState, Score, decode, encode
 from roost_broker.topics import NodeTopics
-from roost_models.archive import Archive
-from roost_models.archive_reader import ArchiveReader
-from roost_models.bundle_new import new_bundle
+from roost_models.archive.reading import ArchiveReader
+from roost_models.archive.writing import Archive
+from roost_models.bundle.writing import new_bundle
 from roost_models.decoy import Decoy
-from roost_models.images import encode_png
+from roost_models.inference.images import encode_png
 from roost_models.replay import replay
-from roost_models.scaffold import Scaffold
+from roost_models.scaffold.role import Scaffold
 
 REQUESTS = 40
 CLOCK = SystemClock()

@@ -39,15 +39,15 @@ from roost_broker.messages import (
 from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_broker.topics import NodeTopics, TaskTopics
-from roost_models.bundle import Bundle, open_bundle
-from roost_models.bundle_new import write_bundle
+from roost_models.bundle.goldens import ramps
+from roost_models.bundle.opening import Bundle, open_bundle
+from roost_models.bundle.writing import write_bundle
 from roost_models.compute_thread import ComputeThread
-from roost_models.faults import Faults
-from roost_models.goldens import ramps
-from roost_models.images import encode_png
-from roost_models.model_presence import model_will
-from roost_models.scaffold import Scaffold, ScaffoldSettings, receive_maximum
-from roost_models.warming import ModelFailed
+from roost_models.inference.images import encode_png
+from roost_models.inference.warming import ModelFailed
+from roost_models.scaffold.faults import Faults
+from roost_models.scaffold.presence import model_will
+from roost_models.scaffold.role import Scaffold, ScaffoldSettings, receive_maximum
 
 CLOCK = SystemClock()
 PICTURE = encode_png(ramps())

@@ -22,9 +22,9 @@ from roost_broker.errors import Misuse
 from roost_broker.messages import Result, decode
 from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
-from roost_edge.restart import RestartPolicy
-from roost_edge.supervisor import RoleFailed, Supervisor
-from roost_models.bundle_new import new_bundle
+from roost_edge.processes.restart import RestartPolicy
+from roost_edge.processes.supervisor import RoleFailed, Supervisor
+from roost_models.bundle.writing import new_bundle
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 

@@ -29,7 +29,7 @@ from roost_broker.messages import (
 from roost_broker.topics import NodeTopics, TaskTopics
 from roost_rendezvous import schedule as schedules
 from roost_rendezvous.schedule import Schedule
-from roost_rendezvous.server import RendezvousServer, ServerSettings
+from roost_rendezvous.server.role import RendezvousServer, ServerSettings
 
 BOOT = "b" * 32
 

@@ -26,7 +26,7 @@ from roost_broker.clock import MS, SECOND, VirtualClock
 from roost_broker.errors import Misuse
 from roost_broker.messages import DeadLetter, Diagnostics, Event, Request, Result, RoleState, ScheduleSet, encode
 from roost_rendezvous import schedule as schedules
-from roost_rendezvous.schedule_keeper import FROM_FILE
+from roost_rendezvous.server.schedule_keeper import FROM_FILE
 
 Story = Callable[[Coop], Coroutine[Any, Any, None]]
 

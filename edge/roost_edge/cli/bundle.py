@@ -42,7 +42,7 @@ class Activation(StrEnum):
 @app.command(epilog=EXIT_CODES)
 def new(folder: Path, name: Name, task: Task, as_json: Json = False) -> None:
     """Make a small complete bundle in a new FOLDER, to be changed: edit model.py, then pack with --seal."""
-    from roost_models.bundle_new import new_bundle
+    from roost_models.bundle.writing import new_bundle
 
     made = new_bundle(folder, name=name, task=task)
     if as_json:
@@ -55,7 +55,7 @@ def new(folder: Path, name: Name, task: Task, as_json: Json = False) -> None:
 @app.command(epilog=EXIT_CODES)
 def check(bundle: BundlePath, as_json: Json = False) -> None:
     """Verify every file, the environment, and the goldens (in a child process). Status 1 when it cannot be used."""
-    from roost_models.bundle_check import check_bundle
+    from roost_models.bundle.checking import check_bundle
 
     report = check_bundle(bundle)
     if as_json:
@@ -73,7 +73,7 @@ def check(bundle: BundlePath, as_json: Json = False) -> None:
 @app.command(epilog=EXIT_CODES)
 def show(bundle: BundlePath, as_json: Json = False) -> None:
     """Print what a bundle says of itself."""
-    from roost_models.bundle_check import show_bundle
+    from roost_models.bundle.checking import show_bundle
 
     shown = show_bundle(bundle)
     if as_json:
@@ -95,10 +95,10 @@ def pack(
 ) -> None:
     """Make one .roost file of a folder; the same bundle gives the same bytes everywhere."""
     from roost_broker.errors import Misuse
-    from roost_models import bundle_new
-    from roost_models.bundle import open_folder
-    from roost_models.packing import SUFFIX
-    from roost_models.packing import pack as pack_bundle
+    from roost_models.bundle import writing as bundle_new
+    from roost_models.bundle.opening import open_folder
+    from roost_models.bundle.packing import SUFFIX
+    from roost_models.bundle.packing import pack as pack_bundle
 
     if goldens and not seal:
         raise Misuse("--goldens changes the bundle, so it needs --seal.", "Add --seal.")
@@ -128,7 +128,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Wrap anybody's .tflite and labels as a bundle. Each guess is reported: check it, it changes the answers."""
-    from roost_models.bundle_import import ImportChoices, import_bundle
+    from roost_models.bundle.importing import ImportChoices, import_bundle
 
     choices = ImportChoices(
         name=name,

@@ -24,7 +24,7 @@ def check(file: File = _DEFAULT, as_json: Json = False) -> None:
 
     Status 0 when there is no error (warnings are allowed), 1 otherwise.
     """
-    from roost_edge.settings_check import check as check_settings
+    from roost_edge.settings.check import check as check_settings
 
     findings = check_settings(file)
     errors = sum(finding.level == "error" for finding in findings)
@@ -44,7 +44,7 @@ def check(file: File = _DEFAULT, as_json: Json = False) -> None:
 @app.command(epilog=EXIT_CODES)
 def show(file: File = _DEFAULT, as_json: Json = False) -> None:
     """Print the settings in effect, defaults included; secrets are masked."""
-    from roost_edge.settings import load
+    from roost_edge.settings.device import load
 
     effective = masked(msgspec.to_builtins(load(file)))
     if as_json:
@@ -56,7 +56,7 @@ def show(file: File = _DEFAULT, as_json: Json = False) -> None:
 @app.command(epilog=EXIT_CODES)
 def schema() -> None:
     """Print the JSON Schema of the settings file, for editors that complete and check TOML."""
-    from roost_edge.settings_schema import text
+    from roost_edge.settings.schema import text
 
     print(text(), end="")
 

@@ -20,7 +20,7 @@ def decide(
     from roost_broker.clock import SystemClock
     from roost_broker.errors import Misuse
     from roost_broker.messages import Message, encode
-    from roost_models.bundle import open_bundle
+    from roost_models.bundle.opening import open_bundle
     from roost_models.decide import decide as ask
 
     opened = open_bundle(bundle)

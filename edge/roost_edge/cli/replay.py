@@ -24,8 +24,8 @@ def replay(
 
     Status 0 when something was compared and every score is identical to the bit, 1 otherwise.
     """
-    from roost_models.archive_reader import ArchiveReader
-    from roost_models.bundle import open_bundle
+    from roost_models.archive.reading import ArchiveReader
+    from roost_models.bundle.opening import open_bundle
     from roost_models.replay import replay as evaluate_again
 
     opened = open_bundle(bundle)

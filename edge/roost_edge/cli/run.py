@@ -12,7 +12,7 @@ import typer
 from roost_edge.cli import output
 
 if TYPE_CHECKING:
-    from roost_edge.supervisor import Supervisor
+    from roost_edge.processes.supervisor import Supervisor
 
 _DEFAULT = "roost.toml"
 
@@ -40,7 +40,7 @@ def up(
     For a desk. On a device systemd does this.
     """
     from roost_edge.logs import readable
-    from roost_edge.supervisor import Supervisor
+    from roost_edge.processes.supervisor import Supervisor
 
     def on_line(role: str, line: str) -> None:
         text = readable(line)

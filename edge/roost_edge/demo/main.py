@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roost_broker.errors import Misuse, RoostError
+from roost_edge.capture.request_summary import RequestSummary
+from roost_edge.capture.request_summary import summarise as read_log
 from roost_edge.demo.models import MODELS, find_henhouse
 from roost_edge.demo.options import Options, parse
 from roost_edge.demo.play import Play, Played
 from roost_edge.demo.reporters import Lines, Reporter
 from roost_edge.demo.summary import ReplayFigures, Summary, as_json, as_lines, summarise
-from roost_edge.request_summary import RequestSummary
-from roost_edge.request_summary import summarise as read_log
 
 if TYPE_CHECKING:
-    from roost_models.archive_reader import ArchiveReader
+    from roost_models.archive.reading import ArchiveReader
 
 FAILED = 1
 MISUSE = 2
@@ -74,7 +74,7 @@ async def _play(options: Options, folder: Path, henhouse: Path, reporter: Report
 
 
 def _judge(options: Options, played: Played, henhouse: Path, reporter: Reporter) -> Summary:
-    from roost_models.archive_reader import ArchiveReader  # brings numpy
+    from roost_models.archive.reading import ArchiveReader  # brings numpy
 
     log, problems, replays, archived = RequestSummary(), list(played.problems), [], 0
     try:
@@ -99,7 +99,7 @@ def _judge(options: Options, played: Played, henhouse: Path, reporter: Reporter)
 
 def _replay(archive: "ArchiveReader", henhouse: Path, reporter: Reporter) -> list[ReplayFigures]:
     """Ask every bundle again what is in the archive, from the archive alone."""
-    from roost_models.bundle import open_bundle
+    from roost_models.bundle.opening import open_bundle
     from roost_models.replay import replay
 
     given, figures = archive.stats().scores_by_model, []

@@ -28,7 +28,7 @@ from roost_edge.demo.reporters import Reporter
 from roost_edge.demo.view_model import ViewModel
 from roost_edge.demo.watch import Watcher
 from roost_edge.logs import readable
-from roost_edge.supervisor import Supervisor
+from roost_edge.processes.supervisor import Supervisor
 
 _TICK_S = 0.25
 _PATIENCE_S = 3.0

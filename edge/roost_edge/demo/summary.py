@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from roost_edge.request_summary import RequestSummary
+from roost_edge.capture.request_summary import RequestSummary
 
 
 class ReplayFigures(msgspec.Struct, frozen=True, kw_only=True):

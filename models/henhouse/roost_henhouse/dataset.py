@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from roost_henhouse.scene import still
 from roost_henhouse.truth import LABELS
-from roost_models.manifest import ImageContract
-from roost_models.preprocess import pixels
+from roost_models.bundle.manifest import ImageContract
+from roost_models.inference.preprocess import pixels
 
 # Stills of one seed are numbered; seeds lie so far apart that no two sets share a still (or a box).
 SEED_STRIDE = 1_000_000

@@ -16,8 +16,8 @@ from roost_henhouse.dataset import SEED_STRIDE, Report
 from roost_henhouse.files import jpeg
 from roost_henhouse.scene import still
 from roost_henhouse.truth import LABELS
-from roost_models.images import decode
-from roost_models.predictor import ModelInput, Predictor
+from roost_models.inference.images import decode
+from roost_models.inference.predictor import ModelInput, Predictor
 
 HELD_OUT_SEED = 9
 HELD_OUT_COUNT = 700

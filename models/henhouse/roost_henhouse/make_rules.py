@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from roost_henhouse.recipe import BUNDLES, PYTHON_MODELS, Recipe, make_bundle, recipe_parser, say
-from roost_models.manifest import ImageContract
+from roost_models.bundle.manifest import ImageContract
 
 CONTRACT = ImageContract(width=48, height=36, color="rgb", range="uint8", resize="squeeze", method="box")
 

@@ -18,10 +18,10 @@ from roost_henhouse.evaluate import HELD_OUT_COUNT, Evaluation, evaluate, held_o
 from roost_henhouse.files import jpeg
 from roost_henhouse.scene import still
 from roost_henhouse.truth import LABELS
-from roost_models.bundle import Bundle, open_bundle
-from roost_models.bundle_new import seal, write_bundle
-from roost_models.manifest import ImageContract
-from roost_models.predictor import load_predictor
+from roost_models.bundle.manifest import ImageContract
+from roost_models.bundle.opening import Bundle, open_bundle
+from roost_models.bundle.writing import seal, write_bundle
+from roost_models.inference.predictor import load_predictor
 
 VERSION = "0.1.0"
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from roost_henhouse.dataset import stills
 from roost_henhouse.recipe import BUNDLES, Recipe, make_bundle, recipe_parser, say
 from roost_henhouse.truth import LABELS
-from roost_models.manifest import ImageContract
-from roost_models.preprocess import tensor
+from roost_models.bundle.manifest import ImageContract
+from roost_models.inference.preprocess import tensor
 
 CONTRACT = ImageContract(width=96, height=96, color="rgb", range=(-1.0, 1.0), resize="squeeze", method="box")
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from roost_henhouse.dataset import stills
 from roost_henhouse.recipe import BUNDLES, PYTHON_MODELS, Recipe, make_bundle, recipe_parser, say
 from roost_henhouse.truth import LABELS
-from roost_models.manifest import ImageContract
+from roost_models.bundle.manifest import ImageContract
 
 CONTRACT = ImageContract(width=12, height=12, color="rgb", range="uint8", resize="squeeze", method="box")
 

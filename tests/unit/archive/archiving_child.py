@@ -7,8 +7,8 @@ from pathlib import Path
 from roost_broker.frames import FrameStore
 from roost_broker.ids import new_id
 from roost_broker.messages import Input, Issued, Output, Request, Score, encode
-from roost_models.archive import Archive, Item
-from roost_models.archive_settings import ArchiveSettings
+from roost_models.archive.settings import ArchiveSettings
+from roost_models.archive.writing import Archive, Item
 
 
 def main(folder: Path, first: int) -> None:

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_broker.errors import FrameUnavailable
-from roost_models.archive import Archive, ArchiveFull
-from roost_models.archive_budget import HeldFrame, Removals, plan
-from roost_models.archive_settings import ArchiveSettings
+from roost_models.archive.budget import HeldFrame, Removals, plan
+from roost_models.archive.settings import ArchiveSettings
+from roost_models.archive.writing import Archive, ArchiveFull
 
 FRAME = 992  # bytes of one frame that `maker` makes
 

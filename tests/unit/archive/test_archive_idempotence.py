@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roost_broker.frames import FrameStore
-from roost_models.archive import Archive
+from roost_models.archive.writing import Archive
 
 
 def contents(archive: Archive) -> dict[str, Any]:

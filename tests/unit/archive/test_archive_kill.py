@@ -2,8 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from roost_models.archive import Archive
-from roost_models.archive_reader import ArchiveReader
+from roost_models.archive.reading import ArchiveReader
+from roost_models.archive.writing import Archive
 
 
 def archive_until_killed(folder: Path, first: int, receipts: int) -> int:

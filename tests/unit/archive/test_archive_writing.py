@@ -9,9 +9,9 @@ import pytest
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.frames import FrameStore
 from roost_broker.messages import FrameRef
-from roost_models.archive import Archive, Outcome, Written
-from roost_models.archive_reader import ArchiveReader
-from roost_models.archive_settings import ArchiveSettings
+from roost_models.archive.reading import ArchiveReader
+from roost_models.archive.settings import ArchiveSettings
+from roost_models.archive.writing import Archive, Outcome, Written
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_frame_that_cannot_be_stored_costs_the_frame_and_not_the_record(
 
 def test_a_batch_is_written_as_a_whole_or_not_at_all(archive: Archive, maker: Any) -> None:
     from roost_broker.messages import Request, decode
-    from roost_models.archive import Item
+    from roost_models.archive.writing import Item
 
     def item(number: int, task: Any) -> Item:
         message = decode(maker.request(number))
@@ -187,7 +187,7 @@ def test_an_iteration_over_several_pages_sees_what_was_there_when_it_began(archi
     for number in range(450):
         put(archive, maker.score(number))  # cheap, unsynced
     from roost_broker.messages import Request, decode
-    from roost_models.archive import Item
+    from roost_models.archive.writing import Item
 
     requests = [decode(maker.request(number)) for number in range(450)]
     archive.write([Item(maker.request(n), r, "nest", 7) for n, r in enumerate(requests) if isinstance(r, Request)])

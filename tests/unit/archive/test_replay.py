@@ -11,13 +11,13 @@ from roost_broker.clock import MS
 from roost_broker.frames import FrameStore
 from roost_broker.ids import new_id
 from roost_broker.messages import Declined, FrameRef, Input, Issued, Request, Score, encode
-from roost_models.archive import Archive, Item
-from roost_models.archive_reader import ArchiveReader
-from roost_models.archive_settings import ArchiveSettings
-from roost_models.bundle import Bundle
-from roost_models.bundle_new import write_bundle
-from roost_models.images import encode_png
-from roost_models.predictor import load_predictor, model_input
+from roost_models.archive.reading import ArchiveReader
+from roost_models.archive.settings import ArchiveSettings
+from roost_models.archive.writing import Archive, Item
+from roost_models.bundle.opening import Bundle
+from roost_models.bundle.writing import write_bundle
+from roost_models.inference.images import encode_png
+from roost_models.inference.predictor import load_predictor, model_input
 from roost_models.replay import replay
 
 MODEL = b"""

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from roost_edge import settings
 from roost_edge.demo import stage
 from roost_edge.demo.models import CAMERA, MODELS, TASK
 from roost_edge.demo.options import Fault, Options
+from roost_edge.settings import device as settings
 
 HENHOUSE = Path(__file__).resolve().parents[3] / "models" / "henhouse"
 

@@ -1,7 +1,7 @@
 import json
 
+from roost_edge.capture.request_summary import RequestSummary
 from roost_edge.demo.summary import ReplayFigures, as_json, as_lines, summarise
-from roost_edge.request_summary import RequestSummary
 
 KEYS = [
     *("requests", "answered", "within_sla", "by_cause", "by_model", "p50_ms", "p99_ms"),

@@ -15,9 +15,9 @@ import pytest
 from roost_broker.clock import MS
 from roost_broker.messages import Score, decode
 from roost_rendezvous import schedule as schedules
-from roost_rendezvous.actions import Answer
-from roost_rendezvous.events import DeclinedArrived, Event, ModelGone, ModelUp, RequestArrived, ScoreArrived
-from roost_rendezvous.mailbox import Rendezvous
+from roost_rendezvous.mailbox.actions import Answer
+from roost_rendezvous.mailbox.core import Rendezvous
+from roost_rendezvous.mailbox.events import DeclinedArrived, Event, ModelGone, ModelUp, RequestArrived, ScoreArrived
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
@@ -155,7 +155,7 @@ def test_the_walk_through_of_adding_a_model_can_be_walked(tmp_path: Path) -> Non
 
 
 def test_the_settings_of_the_walk_through_are_settings() -> None:
-    from roost_edge.settings import ModelSettings
+    from roost_edge.settings.device import ModelSettings
 
     section, schedule_line = blocks("add-a-model.md", "toml")
     table = tomllib.loads(section)["tasks"]["henhouse"]["models"]["brightness"]

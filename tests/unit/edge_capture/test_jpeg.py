@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from roost_edge.capture_settings import CaptureSettings
-from roost_edge.jpeg import jpeg_of
+from roost_edge.capture.jpeg import jpeg_of
+from roost_edge.capture.settings import CaptureSettings
 from roost_edge.sources.frame import Frame
 
 

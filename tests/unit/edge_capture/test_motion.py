@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from roost_broker.clock import MS
-from roost_edge.motion import MotionDetector, MotionVerdict
-from roost_edge.motion_settings import MotionSettings
+from roost_edge.motion.detector import MotionDetector, MotionVerdict
+from roost_edge.motion.settings import MotionSettings
 from roost_edge.sources.test_scene import MovingSquare
 from roost_henhouse.scene import HenhouseScene
 from roost_henhouse.truth import BIRDS

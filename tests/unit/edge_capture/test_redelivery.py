@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_broker.clock import MS, SECOND
-from roost_edge.capture_settings import CaptureSettings
-from roost_edge.redelivery import (
+from roost_edge.capture.redelivery import (
     Accepted,
     Closed,
     Event,
@@ -16,6 +15,7 @@ from roost_edge.redelivery import (
     Redelivery,
     ResultSeen,
 )
+from roost_edge.capture.settings import CaptureSettings
 
 SETTINGS = CaptureSettings(republish_after_ms=1000, republish_max_ms=4000, republish_at_once=2)
 

@@ -13,8 +13,8 @@ import pytest
 from roost_broker.clock import MS
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.messages import Answer, DefaultAnswer, FrameRef, Input, Issued, Receipt, Request, Result, encode
-from roost_edge.request_log import KeptFrame, RequestLog
-from roost_edge.request_summary import summarise
+from roost_edge.capture.request_log import KeptFrame, RequestLog
+from roost_edge.capture.request_summary import summarise
 
 BOOT, OTHER_BOOT = "b" * 32, "c" * 32
 NOW_MS = 1_800_000_000_000
@@ -248,7 +248,7 @@ def test_a_log_of_a_later_format_is_refused(tmp_path: Path) -> None:
 
 def test_the_summary_is_readable_from_another_process_while_the_log_is_written(log: RequestLog) -> None:
     accept(log, 1)
-    imports = "from pathlib import Path; from roost_edge.request_summary import summarise"
+    imports = "from pathlib import Path; from roost_edge.capture.request_summary import summarise"
     code = f"{imports}; print(summarise(Path({str(log.path)!r})).requests)"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert said.stdout.strip() == "1"
@@ -260,7 +260,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from test_request_log import BOOT, accept, answer
-from roost_edge.request_log import RequestLog
+from roost_edge.capture.request_log import RequestLog
 log = RequestLog(Path({path!r}), boot=BOOT)
 for number in range(1, 10_000):
     accept(log, number)

@@ -3,8 +3,8 @@
 import pytest
 
 from roost_broker.clock import MS, SECOND
-from roost_edge.capture_settings import CaptureSettings
-from roost_edge.trigger import Began, Ended, FrameJudged, Skipped, Take, Trigger
+from roost_edge.capture.settings import CaptureSettings
+from roost_edge.capture.trigger import Began, Ended, FrameJudged, Skipped, Take, Trigger
 
 MOVING, STILL = FrameJudged(moving=True), FrameJudged(moving=False)
 

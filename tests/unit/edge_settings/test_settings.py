@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 
 from roost_broker.errors import Misuse
-from roost_edge import settings_schema
-from roost_edge.role_plan import RoleProcess, plan, resolve
-from roost_edge.settings import Settings, load
+from roost_edge.processes.plan import RoleProcess, plan, resolve
+from roost_edge.settings import schema as settings_schema
+from roost_edge.settings.device import Settings, load
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "edge" / "roost_edge" / "examples"
@@ -144,7 +144,7 @@ def test_the_arguments_of_every_role_lead_back_to_it(tmp_path: Path) -> None:
 
 def test_the_committed_schema_is_the_schema() -> None:
     assert (ROOT / "edge" / "settings.schema.json").read_text(encoding="utf-8") == settings_schema.text(), (
-        "run: python -m roost_edge.settings_schema"
+        "run: python -m roost_edge.settings.schema"
     )
 
 
@@ -159,7 +159,7 @@ def test_the_examples_load_and_satisfy_the_schema(name: str) -> None:
 
 def test_reading_settings_loads_no_heavy_library() -> None:
     script = (
-        "import sys; from pathlib import Path; from roost_edge.settings import load;"
+        "import sys; from pathlib import Path; from roost_edge.settings.device import load;"
         f"load(Path({str(EXAMPLES / 'henhouse.toml')!r}));"
         "print([m for m in ('numpy', 'cv2', 'PIL', 'sqlite_utils', 'typer', 'rich') if m in sys.modules])"
     )

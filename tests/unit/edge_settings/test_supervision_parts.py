@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from roost_broker.clock import MS, SECOND
 from roost_broker.errors import Misuse
 from roost_edge import logs
-from roost_edge.child_log import ChildLog
-from roost_edge.restart import RestartPolicy, after_exit
+from roost_edge.processes.child_log import ChildLog
+from roost_edge.processes.restart import RestartPolicy, after_exit
 
 POLICY = RestartPolicy(first_ns=200 * MS, ceiling_ns=3 * SECOND, healthy_ns=10 * SECOND, jitter=0.5)
 

@@ -13,9 +13,9 @@ from roost_henhouse.files import jpeg
 from roost_henhouse.recipe import BUNDLES, PYTHON_MODELS
 from roost_henhouse.scene import HenhouseScene
 from roost_henhouse.truth import LABELS
-from roost_models.bundle import open_bundle
-from roost_models.images import decode
-from roost_models.predictor import ModelInput, Predictor, load_predictor
+from roost_models.bundle.opening import open_bundle
+from roost_models.inference.images import decode
+from roost_models.inference.predictor import ModelInput, Predictor, load_predictor
 from roost_rendezvous import schedule
 
 NAMES = ("champion", "fast", "rules", "canary")

@@ -13,8 +13,8 @@ from roost_henhouse.python_models import fast
 from roost_henhouse.recipe import PYTHON_MODELS, Recipe, make_bundle
 from roost_henhouse.scene import still
 from roost_henhouse.truth import LABELS
-from roost_models.predictor import load_predictor
-from roost_models.preprocess import pixels
+from roost_models.inference.predictor import load_predictor
+from roost_models.inference.preprocess import pixels
 
 SMALL = (160, 120)
 

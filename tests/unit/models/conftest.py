@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from roost_models.bundle import Bundle, open_bundle
-from roost_models.bundle_new import write_bundle
-from roost_models.goldens import ramps
-from roost_models.images import encode_png
+from roost_models.bundle.goldens import ramps
+from roost_models.bundle.opening import Bundle, open_bundle
+from roost_models.bundle.writing import write_bundle
+from roost_models.inference.images import encode_png
 
 MakeBundle = Callable[..., Bundle]
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_models.answered import Answered
+from roost_models.scaffold.answered import Answered
 
 
 def test_what_was_said_is_remembered_and_a_later_word_replaces_it() -> None:

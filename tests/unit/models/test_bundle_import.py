@@ -5,11 +5,11 @@ import pytest
 from roost_broker.clock import SystemClock
 from roost_broker.errors import Malformed, Misuse
 from roost_broker.messages import decode, encode
-from roost_models.bundle import Bundle, open_bundle
-from roost_models.bundle_check import check_bundle
-from roost_models.bundle_import import ImportChoices, import_bundle, read_labels
+from roost_models.bundle.checking import check_bundle
+from roost_models.bundle.importing import ImportChoices, import_bundle, read_labels
+from roost_models.bundle.opening import Bundle, open_bundle
+from roost_models.bundle.packing import pack
 from roost_models.decide import decide
-from roost_models.packing import pack
 
 
 def model_of(bundle: Bundle) -> Path:

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from roost_broker.errors import Misuse
-from roost_models.faults import Faults, InjectedFault
+from roost_models.scaffold.faults import Faults, InjectedFault
 
 
 def test_faults_are_read_as_people_write_them() -> None:

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from roost_broker.errors import Misuse
-from roost_models.bundle import Bundle
-from roost_models.bundle_new import write_bundle
-from roost_models.goldens import ramps
-from roost_models.images import BadImage, decode
-from roost_models.interpreter import ENGINES, TfliteModel
-from roost_models.manifest import render
-from roost_models.pins import installed
-from roost_models.predictor import ModelInput, load_predictor
+from roost_models.bundle.goldens import ramps
+from roost_models.bundle.manifest import render
+from roost_models.bundle.opening import Bundle
+from roost_models.bundle.pins import installed
+from roost_models.bundle.writing import write_bundle
+from roost_models.inference.images import BadImage, decode
+from roost_models.inference.interpreter import ENGINES, TfliteModel
+from roost_models.inference.predictor import ModelInput, load_predictor
 
 
 def test_scores_do_not_depend_on_the_batch_to_the_bit(tflite_bundle: Bundle) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from roost_models.pins import check_spec, satisfies
+from roost_models.bundle.pins import check_spec, satisfies
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from roost_models import images
-from roost_models.goldens import ramps
-from roost_models.images import BadImage, decode, encode_png
-from roost_models.manifest import ImageContract
-from roost_models.preprocess import pixels, tensor
+from roost_models.bundle.goldens import ramps
+from roost_models.bundle.manifest import ImageContract
+from roost_models.inference import images
+from roost_models.inference.images import BadImage, decode, encode_png
+from roost_models.inference.preprocess import pixels, tensor
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -6,8 +6,8 @@ import pytest
 
 from roost_broker.errors import Malformed
 from roost_broker.messages import Output
-from roost_models.bundle import Bundle
-from roost_models.predictor import ModelInput, Unusable, load_predictor
+from roost_models.bundle.opening import Bundle
+from roost_models.inference.predictor import ModelInput, Unusable, load_predictor
 
 GREY = np.full((6, 8, 3), 51, np.uint8)
 

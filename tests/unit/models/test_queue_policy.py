@@ -5,7 +5,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from roost_broker.clock import MS
 from roost_broker.errors import Misuse
-from roost_models.queue_policy import (
+from roost_models.scaffold.queue_policy import (
     Action,
     Arrived,
     Decline,

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from roost_broker.errors import Malformed
-from roost_models.bundle import Bundle
-from roost_models.bundle_check import check_bundle, show_bundle
-from roost_models.bundle_new import new_bundle, seal, write_bundle
-from roost_models.trial import inspect_in_child, try_in_child
+from roost_models.bundle.checking import check_bundle, show_bundle
+from roost_models.bundle.opening import Bundle
+from roost_models.bundle.trial import inspect_in_child, try_in_child
+from roost_models.bundle.writing import new_bundle, seal, write_bundle
 
 
 def test_goldens_that_fit_are_reported_with_times(make_bundle: Callable[..., Bundle]) -> None:

@@ -3,8 +3,9 @@
 from rendezvous_oracle import Happening, expected
 
 from roost_broker.clock import MS
-from roost_rendezvous.actions import Action, Answer, Closed, Noted
-from roost_rendezvous.events import (
+from roost_rendezvous.mailbox.actions import Action, Answer, Closed, Noted
+from roost_rendezvous.mailbox.core import Rendezvous
+from roost_rendezvous.mailbox.events import (
     DeclinedArrived,
     Event,
     ModelGone,
@@ -13,8 +14,7 @@ from roost_rendezvous.events import (
     ScheduleReplaced,
     ScoreArrived,
 )
-from roost_rendezvous.mailbox import Rendezvous
-from roost_rendezvous.policy import MailboxPolicy
+from roost_rendezvous.mailbox.policy import MailboxPolicy
 from roost_rendezvous.schedule import Schedule
 
 

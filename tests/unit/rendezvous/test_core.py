@@ -5,10 +5,10 @@ from rendezvous_world import World
 
 from roost_broker.clock import MS, SECOND
 from roost_broker.errors import Misuse
-from roost_rendezvous.actions import Action, Answer, Closed, Kind, Noted
-from roost_rendezvous.events import ModelGone, ModelUp, RequestArrived, ScoreArrived
-from roost_rendezvous.mailbox import Rendezvous
-from roost_rendezvous.policy import MailboxPolicy
+from roost_rendezvous.mailbox.actions import Action, Answer, Closed, Kind, Noted
+from roost_rendezvous.mailbox.core import Rendezvous
+from roost_rendezvous.mailbox.events import ModelGone, ModelUp, RequestArrived, ScoreArrived
+from roost_rendezvous.mailbox.policy import MailboxPolicy
 from roost_rendezvous.schedule import Default, Schedule, Step
 
 
@@ -358,6 +358,17 @@ def test_an_answered_mailbox_makes_room_for_a_new_request() -> None:
     assert kinds(ask(world, "r3")) == [Kind.GRACE_CUT]
     assert world.closed == ["r1"]
     assert answers(world.score("r3", "champion"))
+
+
+def test_answered_mailboxes_are_bounded_of_their_own_and_a_cut_one_is_still_remembered() -> None:
+    world = World(LADDER, MailboxPolicy(max_grace=2))
+    for number in range(5):
+        ask(world, f"r{number}")
+        world.score(f"r{number}", "champion")
+    assert world.closed == ["r0", "r1", "r2"]
+    assert [noted.kind for noted in world.noted] == [Kind.GRACE_CUT] * 3
+    assert kinds(world.score("r0", "challenger")) == [Kind.LATE_SCORE]
+    assert kinds(ask(world, "r0")) == [Kind.REPEATED_REQUEST]
 
 
 def test_a_new_schedule_counts_for_the_next_request_only(world: World) -> None:

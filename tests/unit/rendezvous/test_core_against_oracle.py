@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from rendezvous_world import World
 
 from roost_broker.clock import MS, SECOND
-from roost_rendezvous.policy import MailboxPolicy
+from roost_rendezvous.mailbox.policy import MailboxPolicy
 from roost_rendezvous.schedule import ANY, Default, Schedule, Step
 
 MODELS = ("champion", "fast", "rules", "aviary", "canary")

@@ -3,7 +3,7 @@
 from functools import partial
 
 from roost_broker.bus import Delivery
-from roost_rendezvous.held import HeldDeliveries
+from roost_rendezvous.server.held import HeldDeliveries
 
 
 def deliver(acked: list[str], name: str) -> Delivery:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from roost_rendezvous.journal import AnswerJournal, Stored
+from roost_rendezvous.server.journal import AnswerJournal, Stored
 
 
 def an_id(number: int) -> str:

@@ -16,9 +16,9 @@ from roost_broker.messages import (
     Score,
     decode,
 )
-from roost_rendezvous.actions import Answer
-from roost_rendezvous.events import ScoreArrived
-from roost_rendezvous.results import Asked, build
+from roost_rendezvous.mailbox.actions import Answer
+from roost_rendezvous.mailbox.events import ScoreArrived
+from roost_rendezvous.server.results import Asked, build
 
 ID = "0" * 31 + "1"
 

@@ -5,7 +5,7 @@ import pytest
 
 from roost_broker.clock import MS
 from roost_broker.errors import Misuse
-from roost_rendezvous.plan import Plan
+from roost_rendezvous.mailbox.plan import Plan
 from roost_rendezvous.schedule import explain, load, parse, to_object
 
 HENHOUSE = """

@@ -1,0 +1,1 @@
+"""A camera's frames become requests: what to ask, the durable log of it, and asking again."""

@@ -1,0 +1,123 @@
+"""From a frame to an accepted request: the blocking half of capture, run on its disk thread.
+
+The order makes promise §5 ("accepted means in the log") hold at any power cut: the frame is on the card, then the
+request is in the log, then it is published.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from roost_broker.clock import MS, Clock, boot_id, looks_synced
+from roost_broker.frames import FrameStore
+from roost_broker.headers import new_header
+from roost_broker.ids import new_id
+from roost_broker.messages import Input, Issued, Receipt, Request, Result, encode, with_fields
+from roost_broker.topics import CameraTopics, TaskTopics
+from roost_edge.capture.jpeg import jpeg_of
+from roost_edge.capture.request_log import OpenRequest, Outcome, RequestLog
+from roost_edge.capture.settings import CaptureSettings
+from roost_edge.sources.frame import Frame
+
+_DAY_MS = 86_400_000
+_TRIM_EVERY = 100
+"""Accepted requests between two looks for rows to delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An accepted request, ready to be published."""
+
+    request_id: str
+    payload: bytes
+
+
+class Asking:
+    """Frame store, request log and their bounds, behind one thread."""
+
+    def __init__(
+        self,
+        topics: TaskTopics,
+        camera: CameraTopics,
+        log: RequestLog,
+        frames: FrameStore,
+        *,
+        clock: Clock,
+        node: str,
+        role: str,
+        settings: CaptureSettings,
+    ) -> None:
+        self._return_address = topics.results(camera.camera)
+        self._camera = camera.camera
+        self._log = log
+        self._frames = frames
+        self._clock = clock
+        self._node = node
+        self._role = role
+        self._settings = settings
+        self._until_trim = 0
+
+    def ask(self, frame: Frame, event_id: str) -> Asked:
+        """Store the frame, accept a request about it, and keep both within their budgets."""
+        jpeg = jpeg_of(frame, self._settings)
+        reference = self._frames.put(jpeg.data, width=jpeg.width, height=jpeg.height)
+        now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
+        head = new_header(self._clock, self._node, self._role)
+        tags = {"camera": self._camera, "event": event_id}
+        if frame.name:
+            tags["name"] = frame.name[:1000]
+        request = Request(
+            timestamp=head.timestamp,
+            message_id=head.message_id,
+            provenance=head.provenance,
+            request_id=new_id(wall),
+            return_address=self._return_address,
+            deadline_ms=self._settings.deadline_ms,
+            issued=Issued(
+                boot=boot_id(),
+                seq=self._log.next_seq(),
+                monotonic_ns=now,
+                clock="synced" if looks_synced(wall) else "unsynced",
+            ),
+            tags=tags,
+            input=Input(frame=reference),
+        )
+        payload = encode(request)
+        self._log.accept(request, payload, accepted_wall_ms=wall // MS)
+        return Asked(request.request_id, payload)
+
+    def tidy(self) -> int:
+        """Delete what is over the budgets of frames and rows; returns the bytes of frames freed.
+
+        Only frames that this camera's own log names are touched; the archive keeps its own links to them.
+        """
+        free = self._log.spare_frames(self._settings.frames_budget_mb * 1_000_000)
+        self._until_trim -= 1
+        if self._until_trim < 0:
+            self._until_trim = _TRIM_EVERY
+            oldest = self._clock.wall_ns() // MS - self._settings.keep_days * _DAY_MS
+            free += self._log.trim(before_wall_ms=oldest, keep=self._settings.keep_requests)
+        return sum(self._frames.remove(frame.sha256) for frame in free)
+
+    def again(self, request_id: str, payload: bytes, attempt: int) -> bytes:
+        """The same request for another publication: same ids, `issued` says which attempt, and when."""
+        self._log.published_again(request_id, wall_ms=self._clock.wall_ns() // MS)
+        issued = dict(msgspec.json.decode(payload)["issued"])
+        issued["attempt"] = attempt
+        if (
+            issued["boot"] == boot_id()
+        ):  # else the reading stays what it was: (boot, seq) is the request's place in order
+            issued["monotonicNs"] = self._clock.monotonic_ns()
+        return with_fields(payload, issued=issued)
+
+    def open_requests(self) -> list[OpenRequest]:
+        """What an earlier process left open."""
+        return self._log.open_requests()
+
+    def receipt(self, receipt: Receipt) -> Outcome:
+        """Commit a receipt."""
+        return self._log.receipt(receipt, wall_ms=self._clock.wall_ns() // MS)
+
+    def result(self, result: Result, payload: bytes, arrived_ns: int) -> Outcome:
+        """Commit a result."""
+        return self._log.result(result, payload, arrived_ns=arrived_ns, wall_ms=self._clock.wall_ns() // MS)

@@ -1,0 +1,53 @@
+"""From a frame to the JPEG that is stored, within bounds of pixels and bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from roost_broker.errors import Misuse
+from roost_edge.capture.settings import CaptureSettings
+from roost_edge.sources.scale import fit
+
+if TYPE_CHECKING:
+    from roost_edge.sources.frame import Frame, Image
+
+_LOWEST_QUALITY = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Jpeg:
+    """A picture ready for the frame store."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+def jpeg_of(frame: Frame, settings: CaptureSettings) -> Jpeg:
+    """The frame as JPEG: its own file where that is within bounds, else encoded, smaller and coarser as needed."""
+    image = fit(frame.image, settings.max_width, settings.max_height)
+    untouched = image is frame.image
+    if untouched and frame.encoded is not None and len(frame.encoded) <= settings.max_frame_bytes:
+        return Jpeg(frame.encoded, image.shape[1], image.shape[0])
+    quality = settings.jpeg_quality
+    while True:
+        data = _encode(image, quality)
+        if len(data) <= settings.max_frame_bytes:
+            return Jpeg(data, image.shape[1], image.shape[0])
+        if quality > _LOWEST_QUALITY:
+            quality = max(_LOWEST_QUALITY, quality - 15)
+        elif min(image.shape[:2]) >= 32:
+            image = fit(image, image.shape[1] // 2, image.shape[0] // 2)
+        else:
+            raise Misuse(f"No picture fits into {settings.max_frame_bytes} bytes.", "Raise max_frame_bytes.")
+
+
+def _encode(image: Image, quality: int) -> bytes:
+    import cv2
+
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    good, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not good:
+        raise Misuse(f"A picture of shape {image.shape} cannot be encoded as JPEG.", "Sources deliver RGB uint8.")
+    return data.tobytes()

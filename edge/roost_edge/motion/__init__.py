@@ -1,0 +1,1 @@
+"""Whether something moves, and why not."""

@@ -1,0 +1,1 @@
+"""Roles as processes: which there are, starting, watching, restarting and ending them."""

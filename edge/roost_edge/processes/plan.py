@@ -1,0 +1,82 @@
+"""Which processes a settings file asks for: a pure function of the settings.
+
+Order is the order of starting: whoever consumes is there before whoever produces, so the cameras come last.
+Stopping goes the other way round, by `stage`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from roost_broker.errors import Misuse
+from roost_broker.topics import check_name
+from roost_edge.settings.device import Settings
+
+Kind: TypeAlias = Literal["rendezvous", "decoy", "alerts", "model", "injector", "capture"]
+KINDS: tuple[Kind, ...] = ("rendezvous", "decoy", "alerts", "model", "injector", "capture")
+_STAGE: dict[Kind, int] = {"capture": 0, "injector": 1, "model": 2, "rendezvous": 2, "decoy": 2, "alerts": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class RoleProcess:
+    """One process. Alerts serve the whole device, a camera its own task, everything else the task named."""
+
+    kind: Kind
+    task: str = ""
+    model: str = ""
+    camera: str = ""
+
+    @property
+    def name(self) -> str:
+        """Unique on the device: names the process, its log, its session file and (with the node) its MQTT client."""
+        return "-".join(part for part in (self.kind, self.task, self.model, self.camera) if part)
+
+    @property
+    def stage(self) -> int:
+        """Stages are stopped in rising order: no new requests first, those who answer and record last."""
+        return _STAGE[self.kind]
+
+    def arguments(self) -> tuple[str, ...]:
+        """For the daemon's command line."""
+        pairs = (("--task", self.task), ("--model", self.model), ("--camera", self.camera))
+        return (self.kind, *(word for flag, value in pairs if value for word in (flag, value)))
+
+
+def plan(settings: Settings) -> tuple[RoleProcess, ...]:
+    """Every role of the device in the order in which to start them."""
+    tasks = tuple(settings.tasks)
+    roles = [RoleProcess("rendezvous", task) for task in tasks]
+    roles += [RoleProcess("decoy", task) for task in tasks]
+    roles += [RoleProcess("alerts")] if tasks else []
+    roles += [RoleProcess("model", task, model) for task in tasks for model in settings.tasks[task].models]
+    roles += [RoleProcess("injector", task) for task in tasks]
+    roles += [RoleProcess("capture", camera=camera) for camera in settings.cameras]
+    names = [role.name for role in roles]
+    for name in names:
+        check_name("role", name)
+        if names.count(name) > 1:  # task "a-b" with model "c", and task "a" with model "b-c"
+            raise Misuse(f"Two roles would both be called {name!r}.", "Rename one of the models or tasks.")
+    return tuple(roles)
+
+
+def resolve(settings: Settings, kind: str, *, task: str = "", model: str = "", camera: str = "") -> RoleProcess:
+    """The role that somebody named on a command line; what is not said is taken where there is only one choice."""
+    if kind not in KINDS:
+        raise Misuse(f"There is no role {kind!r}.", f"Roles: {', '.join(KINDS)}.")
+    matching = [
+        role
+        for role in plan(settings)
+        if role.kind == kind
+        and task in ("", role.task or task)
+        and model in ("", role.model)
+        and camera in ("", role.camera)
+    ]
+    if len(matching) == 1:
+        return matching[0]
+    every = [" ".join(role.arguments()) for role in (matching or plan(settings)) if role.kind == kind]
+    asked = " ".join(RoleProcess(kind, task, model, camera).arguments())
+    if matching:
+        raise Misuse(f"`{asked}` could be {len(matching)} roles.", f"Say which: {'; '.join(every)}.")
+    raise Misuse(
+        f"The settings have no role `{asked}`.",
+        f"They have: {'; '.join(every)}." if every else f"They have no {kind} at all.",
+    )

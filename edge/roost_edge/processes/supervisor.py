@@ -1,0 +1,222 @@
+"""All roles of a settings file as child processes: what systemd does on a device, here for the demo and a desk.
+
+    supervisor = Supervisor(Path("roost.toml"))
+    await supervisor.start()           # consumers first; cameras when the others are ready
+    await supervisor.wait_ready()      # or an error that names the role and shows what it said last
+    supervisor.kill("model-henhouse-champion", signal.SIGKILL, restart=False)
+    await supervisor.stop()            # cameras first; nobody is left
+
+Everything here is called from one event loop. The children die with this process, however it ends.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import structs
+
+from roost_broker.bus import Bus
+from roost_broker.clock import MS, SECOND, Clock, SystemClock
+from roost_broker.errors import Misuse, PeerError
+from roost_broker.mqtt import MqttBus
+from roost_edge.logs import readable
+from roost_edge.processes.plan import RoleProcess, plan
+from roost_edge.processes.readiness import Readiness
+from roost_edge.processes.restart import RestartPolicy
+from roost_edge.processes.supervised import SupervisedRole
+from roost_edge.settings import device as settings_module
+from roost_edge.settings.device import Settings
+
+__all__ = ["RoleFailed", "RoleProcess", "Supervisor", "plan"]
+
+_HOPELESS = 3  # exits in a row before it was ever ready: waiting longer would not help
+_LAST_LINES = 8
+
+
+class RoleFailed(PeerError):
+    """A role did not become ready; `role` is its name."""
+
+    def __init__(self, role: str, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.role = role
+
+
+def _ignore(_role: str, _text: str) -> None:
+    pass
+
+
+class Supervisor:
+    """Runs the roles of one settings file.
+
+    `faults` maps a role's name to a fault (see `roost_models.scaffold.faults`), honoured only in QA.
+    `on_line(role, line)` gets every line that a child says, `on_change(role, what)` each start and end.
+    """
+
+    def __init__(
+        self,
+        settings_path: Path,
+        *,
+        faults: Mapping[str, str] | None = None,
+        policy: RestartPolicy | None = None,
+        on_line: Callable[[str, str], None] = _ignore,
+        on_change: Callable[[str, str], None] = _ignore,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings: Settings = settings_module.load(settings_path)
+        self.roles = plan(self.settings)
+        faults = dict(faults or {})
+        if faults and not self.settings.node.qa:
+            raise Misuse("Faults are injected only where the settings allow it.", "Set `qa = true` below [node].")
+        if strangers := sorted(set(faults) - {role.name for role in self.roles}):
+            raise Misuse(
+                f"There is no role {strangers[0]!r} to inject a fault into.",
+                f"Roles: {', '.join(role.name for role in self.roles)}.",
+            )
+        if not self.roles:
+            raise Misuse(f"{settings_path} asks for no roles.", "Add a [tasks.…] table and a [cameras.…] table.")
+        self._clock = clock or SystemClock()
+        self._on_change = on_change
+        layout = self.settings.layout
+        self._supervised = {
+            role.name: SupervisedRole(
+                role,
+                _command(role, settings_path.resolve(), faults.get(role.name, "")),
+                layout.log(role.name),
+                layout.session(role.name),
+                policy=policy or RestartPolicy(),
+                clock=self._clock,
+                chance=random.random,
+                on_line=on_line,
+                on_change=on_change,
+                was_ready=self._was_ready,
+            )
+            for role in self.roles
+        }
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._bus: Bus | None = None
+        self._readiness: Readiness | None = None
+
+    async def start(self, *, settle_s: float = 30.0) -> None:
+        """Start everything. Cameras begin when all others are ready, or after `settle_s` at the latest.
+
+        Raises `PeerError` when the broker cannot be reached; then nothing has been started.
+        """
+        if self._bus is not None:
+            raise Misuse("This supervisor was started already.", "Make a new one.")
+        await self._follow_states()
+        others = [role.name for role in self.roles if role.kind != "capture"]
+        for name in others:
+            self._begin(name)
+        late = await self._wait_for(others, settle_s, give_up=False)
+        if late:
+            self._on_change(late[0], f"is not ready after {settle_s:g} s; the cameras begin all the same")
+        for role in self.roles:
+            if role.kind == "capture":
+                self._begin(role.name)
+
+    async def wait_ready(self, timeout_s: float = 30.0) -> None:
+        """Return when every role has said that it is ready. Raises `RoleFailed` for the first that has not."""
+        late = await self._wait_for([role.name for role in self.roles], timeout_s, give_up=True)
+        if late:
+            raise self._failure(late[0], timeout_s)
+
+    async def stop(self, *, grace_s: float = 10.0) -> None:
+        """End all roles, stage by stage; each stage has `grace_s` before it is killed. Harmless when repeated."""
+        for stage in sorted({role.stage for role in self.roles}):
+            names = [role.name for role in self.roles if role.stage == stage and role.name in self._tasks]
+            await asyncio.gather(*(self._supervised[name].end(self._tasks[name], grace_s) for name in names))
+        self._tasks.clear()
+        if self._bus is not None:
+            bus, self._bus = self._bus, None
+            await bus.stop()
+
+    def pid(self, name: str) -> int | None:
+        """Process id of a role; None while it is not running."""
+        return self._role(name).pid
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL, *, restart: bool = True) -> None:
+        """Send a signal to a role; `restart` says whether it is to come back when it ends."""
+        self._role(name).send(number, restart=restart)
+
+    def state(self, name: str) -> str:
+        """What the role itself said last: `starting`, `ready`, `failed` …; `unknown` if nothing since its start."""
+        role = self._role(name)
+        return self._readiness.state(name, after_session=role.session_before) if self._readiness else "unknown"
+
+    def restarts(self, name: str) -> int:
+        """How often a role was started again."""
+        return self._role(name).restarts
+
+    def last_lines(self, name: str, count: int = _LAST_LINES) -> list[str]:
+        """What a role said last."""
+        return self._role(name).last_lines(count)
+
+    async def _follow_states(self) -> None:
+        broker = self.settings.broker
+        # Nobody waits for what the supervisor missed while it was away: its session ends with its connection.
+        eyes = structs.replace(broker, session_expiry_s=0)
+        self._bus = MqttBus(eyes, f"{self.settings.node.name}-supervisor-{os.getpid()}")
+        self._readiness = Readiness(self._bus, self.settings.topics, self.roles)
+        try:
+            await asyncio.wait_for(self._bus.start(), broker.connect_timeout_s)
+        except TimeoutError as error:
+            await self.stop()
+            raise PeerError(
+                f"No broker answers at {broker.host}:{broker.port}.",
+                "Start it (systemctl start mosquitto), or correct [broker] in the settings.",
+            ) from error
+
+    def _was_ready(self, role: SupervisedRole) -> bool:
+        return self._readiness is not None and self._readiness.was_ready(
+            role.role.name, after_session=role.session_before
+        )
+
+    def _begin(self, name: str) -> None:
+        if self._bus is None:
+            return  # stopped while it was still starting
+        self._tasks[name] = asyncio.create_task(self._supervised[name].run(), name=name)
+
+    async def _wait_for(self, names: list[str], timeout_s: float, *, give_up: bool) -> list[str]:
+        """Names that are not ready at the end; `give_up` ends the wait early when one cannot become ready."""
+        if self._readiness is None:
+            raise Misuse("This supervisor was not started.", "Await start() first.")
+        end = self._clock.monotonic_ns() + int(timeout_s * SECOND)
+        while True:
+            late = self._readiness.waiting({name: self._supervised[name].session_before for name in names})
+            hopeless = [name for name in late if self._supervised[name].never_ready >= _HOPELESS]
+            left = end - self._clock.monotonic_ns()
+            if not late or left <= 0 or (hopeless and give_up):
+                return hopeless or late
+            # A role that dies says nothing on the broker, so look again now and then.
+            await self._readiness.news(min(left, 250 * MS) / SECOND)
+
+    def _failure(self, name: str, timeout_s: float) -> RoleFailed:
+        role = self._supervised[name]
+        said = "\n".join(f"    {readable(line)}" for line in role.last_lines(_LAST_LINES)) or "    (nothing)"
+        if role.never_ready:
+            problem = f"{name} ended {role.never_ready} times in a row instead of becoming ready."
+        else:
+            problem = f"{name} is not ready after {timeout_s:g} s (state: {self.state(name)})."
+        return RoleFailed(
+            name,
+            f"{problem} It said last:\n{said}\n",
+            f"Its whole log: {self.settings.layout.log(name)}",
+        )
+
+    def _role(self, name: str) -> SupervisedRole:
+        try:
+            return self._supervised[name]
+        except KeyError:
+            raise Misuse(f"There is no role {name!r}.", f"Roles: {', '.join(self._supervised)}.") from None
+
+
+def _command(role: RoleProcess, settings_path: Path, fault: str) -> tuple[str, ...]:
+    extra = ("--fault", fault) if fault else ()
+    return (
+        *(sys.executable, "-m", "roost_edge.daemon", *role.arguments()),
+        *("--settings", str(settings_path), "--die-with", str(os.getpid()), *extra),
+    )

@@ -1,0 +1,1 @@
+"""One TOML file: reading, checking, explaining what is wrong with it, and its schema."""

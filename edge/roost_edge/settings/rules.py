@@ -1,0 +1,76 @@
+"""Rules between the parts of the settings, which no part can check alone. Nothing is opened here."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from roost_broker.errors import Misuse
+from roost_broker.topics import NodeTopics
+
+if TYPE_CHECKING:
+    from roost_edge.settings.device import Settings
+
+
+class Disagreement(NamedTuple):
+    """Two parts that do not go together. `where` is the path of the one to change."""
+
+    where: tuple[str, ...]
+    problem: str
+    remedy: str
+
+
+def disagreements(settings: "Settings") -> Iterator[Disagreement]:
+    """All of them; none for settings that can be used."""
+    try:
+        topics = NodeTopics(settings.node.name, settings.broker.base)
+    except Misuse as error:
+        yield Disagreement(("node", "name"), error.problem, error.remedy)
+        return
+    yield from _names(settings, topics)
+    yield from _tasks(settings)
+    yield from _cameras(settings)
+
+
+def _names(settings: "Settings", topics: NodeTopics) -> Iterator[Disagreement]:
+    """Names are levels of topics; the topics themselves know which cannot be."""
+    for task, part in settings.tasks.items():
+        try:
+            flow = topics.task(task)
+        except Misuse as error:
+            yield Disagreement(("tasks", task), error.problem, error.remedy)
+            continue
+        for model in part.models:
+            try:
+                flow.scores(model)
+            except Misuse as error:
+                yield Disagreement(("tasks", task, "models", model), error.problem, error.remedy)
+    for camera in settings.cameras:
+        try:
+            topics.camera(camera)
+        except Misuse as error:
+            yield Disagreement(("cameras", camera), error.problem, error.remedy)
+
+
+def _tasks(settings: "Settings") -> Iterator[Disagreement]:
+    for task, part in settings.tasks.items():
+        if part.rendezvous.qa and not settings.node.qa:
+            yield Disagreement(
+                ("tasks", task, "rendezvous", "qa"),
+                "this is switched for the whole device.",
+                "Set `qa = true` below [node] instead.",
+            )
+
+
+def _cameras(settings: "Settings") -> Iterator[Disagreement]:
+    for camera, section in settings.cameras.items():
+        if camera in settings.tasks:
+            yield Disagreement(
+                ("cameras", camera),
+                f"{camera!r} is also the name of a task, and both are a level of the topic tree.",
+                "Give the camera another name.",
+            )
+        if section.task not in settings.tasks:
+            yield Disagreement(
+                ("cameras", camera, "task"),
+                f"there is no task {section.task!r} (tasks here: {', '.join(settings.tasks) or 'none'}).",
+                f"Add [tasks.{section.task}], or name one of them.",
+            )

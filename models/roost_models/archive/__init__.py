@@ -1,0 +1,1 @@
+"""What every model saw and said, kept: records in SQLite, frames by content."""

@@ -1,0 +1,1 @@
+"""A model as a thing to hand around: manifest, verification, packing, trying out."""

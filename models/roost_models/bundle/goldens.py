@@ -1,0 +1,64 @@
+"""Goldens: examples a bundle carries with the outputs it must give; run before a model is trusted with requests."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roost_broker.messages import Output
+from roost_models.bundle.manifest import Golden, GoldenOutput
+from roost_models.bundle.opening import Bundle
+from roost_models.inference.predictor import ModelInput, Predictor, picture
+
+KEPT = 5
+"""Outputs recorded for each golden."""
+
+
+def golden_input(bundle: Bundle, predictor: Predictor, golden: Golden) -> ModelInput:
+    """A golden as the model sees it. Raises `BadImage`."""
+    image = None if golden.input is None else picture(bundle.read(golden.input), predictor)
+    return ModelInput(image=image, state=golden.state, tags=golden.tags, values=golden.values)
+
+
+def warm_inputs(bundle: Bundle, predictor: Predictor) -> list[ModelInput]:
+    """Inputs to warm a model with: its goldens, else a test pattern.
+
+    None for a Python model without goldens: what its author's code bears nobody can guess.
+    """
+    if bundle.manifest.goldens:
+        return [golden_input(bundle, predictor, golden) for golden in bundle.manifest.goldens]
+    if bundle.manifest.engine == "python":
+        return []
+    return [ModelInput(image=predictor.preprocess(ramps()))]
+
+
+def ramps() -> NDArray[np.uint8]:
+    """A picture without meaning, 64×48, the same everywhere: one ramp for each colour."""
+    rows, columns = np.mgrid[0:48, 0:64]
+    picture: NDArray[np.uint8] = np.stack([columns * 4, rows * 5, rows + columns], axis=2).astype(np.uint8)
+    return picture
+
+
+def differences(golden: Golden, outputs: Sequence[Output]) -> list[str]:
+    """What is not as the golden says, a sentence each; empty when all is well.
+
+    A label that fell out of the best ones scored no more than the last of them, and is judged by that.
+    """
+    scores = {output.label: output.score for output in outputs}
+    floor = outputs[-1].score if outputs else 0.0
+    found = []
+    for expected in golden.outputs:
+        score = scores.get(expected.label)
+        if score is None:
+            score = min(floor, expected.score)
+        if abs(score - expected.score) > golden.tolerance:
+            found.append(
+                f"{golden.input or 'values'}: {expected.label} scores {score:.4f}, "
+                f"the manifest says {expected.score:.4f} ± {golden.tolerance}"
+            )
+    return found
+
+
+def recorded(outputs: Sequence[Output]) -> list[GoldenOutput]:
+    """Outputs as a golden keeps them."""
+    return [GoldenOutput(label=output.label, score=output.score) for output in outputs[:KEPT]]

@@ -1,0 +1,1 @@
+"""From a frame to labels with scores: decoding, preprocessing, interpreter, prediction."""

@@ -1,0 +1,1 @@
+"""The core on a bus: reading, journalling and publishing, with a clock."""

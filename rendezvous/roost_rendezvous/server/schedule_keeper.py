@@ -1,0 +1,89 @@
+"""Which schedule is in force: the one given at the start, or the one on the retained topic.
+
+A schedule published by a person stays in force over restarts. The one given at the start (from a file) is published
+when the topic has none, or only one that an earlier start published: edit the file, restart, and it counts. A
+schedule that cannot be used never replaces a good one.
+"""
+
+from roost_broker.bus import Bus, Delivery
+from roost_broker.clock import Clock
+from roost_broker.errors import PeerError, QueueFull
+from roost_broker.headers import new_header
+from roost_broker.messages import ScheduleSet, encode
+from roost_broker.topics import TaskTopics
+from roost_rendezvous.schedule import Schedule, to_object
+from roost_rendezvous.server import reading
+from roost_rendezvous.server.announce import Announcer
+
+FROM_FILE = "settings file"
+"""Author of what a server published from the file it was given."""
+
+
+class ScheduleKeeper:
+    """Decides about schedules; the server tells the core."""
+
+    def __init__(
+        self, bus: Bus, topics: TaskTopics, given: Schedule | None, announcer: Announcer, clock: Clock, component: str
+    ) -> None:
+        self._bus = bus
+        self._topics = topics
+        self._given = given
+        self._announcer = announcer
+        self._clock = clock
+        self._component = component
+        self._on_topic = False
+        self._version = given.version if given is not None else ""
+
+    def arrived(self, delivery: Delivery) -> tuple[str, Schedule] | None:
+        """A message on the schedule topic: the message id and the schedule to take over, if one is.
+
+        Raises `PeerError` for what is no usable schedule of this task.
+        """
+        if not delivery.payload:
+            return None  # the topic was cleared: what is in force stays in force
+        try:
+            message, schedule = reading.read_schedule(delivery, self._topics.task)
+        except PeerError as error:
+            self._announcer.say("schedule-refused", str(error), {"task": self._topics.task})
+            raise
+        self._on_topic = True
+        if schedule.version == self._version:
+            return None
+        if delivery.retained and message.author == FROM_FILE and self._given is not None:
+            self._on_topic = False
+            self.publish_given()
+            return None
+        before, self._version = self._version, schedule.version
+        self._announcer.say(
+            "schedule-applied",
+            f"The schedule {schedule.version} of {self._topics.task} counts for the next request.",
+            {
+                "task": self._topics.task,
+                "version": schedule.version,
+                "before": before,
+                "author": message.author,
+                "why": message.why,
+                "messageId": message.message_id,
+            },
+        )
+        return message.message_id, schedule
+
+    def publish_given(self) -> None:
+        """Put the given schedule on the retained topic, unless it carries one already."""
+        if self._given is None or self._on_topic:
+            return
+        head = new_header(self._clock, self._topics.device.node, self._component)
+        message = ScheduleSet(
+            timestamp=head.timestamp,
+            message_id=head.message_id,
+            provenance=head.provenance,
+            task=self._topics.task,
+            version=self._given.version,
+            schedule=to_object(self._given),
+            author=FROM_FILE,
+        )
+        try:
+            self._bus.publish(self._topics.schedule, encode(message), retain=True)
+        except QueueFull:
+            return  # the next start says it
+        self._on_topic = True
