@@ -1,6 +1,6 @@
 """The one interface to a broker. Two implementations: `mqtt.MqttBus` (Mosquitto) and `memory.MemoryBus`.
 
-Rules that every implementation keeps, and that `tests/contract/test_bus_contract.py` checks on both:
+Rules that every implementation keeps, and that `tests/contract/test_bus_*.py` check on both:
 
 1. Sessions are persistent: what was published to a subscription while its owner was away is delivered when
    the owner returns with the same client id.

@@ -27,6 +27,7 @@ from roost_broker.messages import (
     RoleState,
     ScheduleSet,
     Score,
+    Snapshot,
 )
 from roost_broker.schemas import file_name, schema_name
 from roost_broker.topics import matches
@@ -38,8 +39,8 @@ class TopicEntry:
 
     topic: str
     retained: bool
-    content: tuple[type[msgspec.Struct], ...] | str
-    """Messages that may be on it, or a media type."""
+    content: tuple[type[msgspec.Struct], ...]
+    """Messages that may be on it."""
     producer: str
     consumers: str
     sentence: str
@@ -101,7 +102,9 @@ _CATALOGUE = (
     ),
     TopicEntry("<node>/<camera>/motion", True, (Motion,), "capture", "anyone", "Whether something moves."),
     TopicEntry("<node>/<camera>/events", False, (Alert,), "alerts", "anyone", "Sightings: they begin, go on and end."),
-    TopicEntry("<node>/<camera>/snapshot", True, "image/jpeg", "alerts", "anyone", "Picture of the newest sighting."),
+    TopicEntry(
+        "<node>/<camera>/snapshot", True, (Snapshot,), "alerts", "anyone", "Small picture of the newest sighting."
+    ),
 )
 
 
@@ -118,9 +121,9 @@ def entry_of(topic: str, base: str = "roost") -> TopicEntry | None:
 
 
 def expected_schemas(topic: str, base: str = "roost") -> tuple[str, ...]:
-    """Names of the schemas a payload on this topic may have; empty for pictures and for unknown topics."""
+    """Names of the schemas a payload on this topic may have; empty for unknown topics."""
     entry = entry_of(topic, base)
-    if entry is None or isinstance(entry.content, str):
+    if entry is None:
         return ()
     return tuple(schema_name(one) for one in entry.content)
 
@@ -147,8 +150,6 @@ def render() -> str:
 
 
 def _content(entry: TopicEntry) -> str:
-    if isinstance(entry.content, str):
-        return entry.content
     names = [schema_name(one) for one in entry.content]
     return ", ".join(f"[{name}](../broker/schemas/{file_name(name)})" for name in names)
 

@@ -23,11 +23,16 @@ MAX_BYTES = 100_000
 MAX_DEPTH = 12
 """Deepest nesting of objects and lists."""
 
-Id: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="128 bits as 32 hex digits, sorts by time")]
-Digest: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 as 64 hex digits")]
+Id: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)", description="128 bits as 32 hex digits, sorts by time")
+]
+Digest: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)", description="SHA-256 as 64 hex digits")]
 Name: TypeAlias = Annotated[
     str,
-    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="one level of a topic; no dots, spaces or wildcards"),
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$(?!\n)",
+        description="one level of a topic; no dots, spaces or wildcards",
+    ),
 ]
 Text: TypeAlias = Annotated[str, Meta(max_length=1000)]
 Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -305,6 +310,16 @@ class Alert(_Header, tag_field="schema", tag="roost.alert/1", frozen=True, kw_on
     frame: FrameRef | None = None
 
 
+class Snapshot(_Header, tag_field="schema", tag="roost.snapshot/1", frozen=True, kw_only=True):
+    """A small picture of a camera's newest sighting; retained. JSON, so that terminals stay readable."""
+
+    camera: Name
+    label: Label
+    request_id: Id
+    media_type: Text = "image/jpeg"
+    picture: Annotated[str, Meta(max_length=90_000, description="base64, without EXIF")]
+
+
 class DeadLetter(_Header, tag_field="schema", tag="roost.deadletter/1", frozen=True, kw_only=True):
     """A message that could not be used, with the reason; nothing crashed for it."""
 
@@ -330,6 +345,7 @@ Message: TypeAlias = (
     | Event
     | Motion
     | Alert
+    | Snapshot
     | DeadLetter
 )
 MESSAGE_TYPES: tuple[type[Struct], ...] = (
@@ -346,6 +362,7 @@ MESSAGE_TYPES: tuple[type[Struct], ...] = (
     Event,
     Motion,
     Alert,
+    Snapshot,
     DeadLetter,
 )
 

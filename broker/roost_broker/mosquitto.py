@@ -213,7 +213,11 @@ class PrivateBroker:
         configuration.write_text(render(settings), encoding="utf-8")
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [program, "-c", str(configuration)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [program, "-c", str(configuration)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C on a terminal is for its owner, who stops it last
             )
         end = time.monotonic() + self._start_timeout_s
         while time.monotonic() < end and self.running:

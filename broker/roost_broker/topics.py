@@ -175,7 +175,7 @@ class CameraTopics:
 
     @property
     def snapshot(self) -> str:
-        """Retained JPEG (image/jpeg, not JSON) of the newest alert."""
+        """Retained small picture of the newest alert."""
         return f"{self.root}/snapshot"
 
 

@@ -86,7 +86,7 @@ class AlertsRole:
         self._session = session
         self._cameras = frozenset(device.cameras)
         self._core = Sightings(settings)
-        self._snapshots = Snapshots(bus, topics, frames, settings, self.counts)
+        self._snapshots = Snapshots(bus, topics, frames, settings, clock, self.counts)
         self._inbox: deque[tuple[str, Result, Delivery]] = deque()  # bounded by the session's receive maximum
         self._wake = asyncio.Event()
         self._presence = RolePresence(
@@ -204,8 +204,8 @@ class AlertsRole:
                     changes.save[key] = None
                 case Remember(request_id):
                     changes.remember.append(request_id)
-                case Picture(camera, frame, _):
-                    self._snapshots.want(camera, frame)
+                case Picture():
+                    self._snapshots.want(action)
                 case Ignored(outcome, _):
                     self.counts[outcome] += 1
 

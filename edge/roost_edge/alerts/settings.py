@@ -26,9 +26,9 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Alerts kept for an absent broker. Beyond it updates are dropped first, then the oldest; both are counted."""
     snapshots: bool = True
     """Publish a small retained picture of the newest alert of each camera."""
-    snapshot_width: int = 480
+    snapshot_width: int = 320
     """Longest side of the snapshot, in pixels."""
-    snapshot_max_bytes: int = 60_000
+    snapshot_max_bytes: int = 20_000
     """The snapshot's quality, then its size, is reduced until it fits."""
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             ("expiry_s", 1, 604_800, " seconds"),
             ("max_waiting", 10, 1_000_000, " alerts"),
             ("snapshot_width", 32, 1_920, " pixels"),
-            ("snapshot_max_bytes", 2_000, 95_000, " bytes"),
+            ("snapshot_max_bytes", 2_000, 60_000, " bytes"),
         ):
             value = getattr(self, name)
             if not low <= value <= high:  # also refuses NaN

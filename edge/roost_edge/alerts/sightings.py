@@ -85,8 +85,10 @@ class Picture:
     """Show this frame as the camera's newest snapshot."""
 
     camera: str
+    label: str
     frame: FrameRef
     caused_by: str
+    """Request id of the result that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ class Sightings:
         self._known[fresh.key] = fresh
         actions += [Announce("new", fresh, event.request_id), Save(fresh, event.request_id)]
         if event.frame is not None:
-            actions.append(Picture(event.camera, event.frame, event.request_id))
+            actions.append(Picture(event.camera, label, event.frame, event.request_id))
         return tuple(actions)
 
     def _go_on(self, current: Sighting, event: ResultSeen, now: int) -> tuple[Action, ...]:
@@ -239,7 +241,7 @@ class Sightings:
         actions: list[Action] = [Announce("update", changed, event.request_id)] if tell else []
         actions.append(Save(changed, event.request_id))
         if better and event.frame is not None:
-            actions.append(Picture(event.camera, event.frame, event.request_id))
+            actions.append(Picture(event.camera, current.label, event.frame, event.request_id))
         return tuple(actions)
 
     def _make_room(self, caused_by: str, now: int, actions: list[Action]) -> None:

@@ -1,14 +1,18 @@
 """The newest alert's picture of each camera, retained. Made beside the alerts, which never wait for a picture."""
 
 import asyncio
+import base64
 from collections import Counter
 
 from roost_broker.bus import Bus
+from roost_broker.clock import Clock
 from roost_broker.errors import FrameUnavailable, PeerError, QueueFull
 from roost_broker.frames import FrameStore
-from roost_broker.messages import FrameRef
+from roost_broker.headers import new_header
+from roost_broker.messages import FrameRef, Snapshot, encode
 from roost_broker.topics import NodeTopics
 from roost_edge.alerts.settings import AlertSettings
+from roost_edge.alerts.sightings import Picture
 from roost_edge.alerts.thumbnail import thumbnail
 
 
@@ -16,27 +20,34 @@ class Snapshots:
     """Turns wanted frames into small retained pictures, the newest only. Failures are counted, never raised."""
 
     def __init__(
-        self, bus: Bus, topics: NodeTopics, frames: FrameStore, settings: AlertSettings, counts: Counter[str]
+        self,
+        bus: Bus,
+        topics: NodeTopics,
+        frames: FrameStore,
+        settings: AlertSettings,
+        clock: Clock,
+        counts: Counter[str],
     ) -> None:
         self._bus = bus
         self._topics = topics
         self._frames = frames
         self._settings = settings
+        self._clock = clock
         self._counts = counts
-        self._wanted: dict[str, FrameRef] = {}  # one per camera: an overtaken picture is not made
+        self._wanted: dict[str, Picture] = {}  # one per camera: an overtaken picture is not made
         self._shown: dict[str, bytes] = {}
         self._wake = asyncio.Event()
 
-    def want(self, camera: str, frame: FrameRef) -> None:
-        """Show this frame soon, unless a newer one of the camera overtakes it."""
+    def want(self, picture: Picture) -> None:
+        """Show this soon, unless a newer one of the camera overtakes it."""
         if self._settings.snapshots:
-            self._wanted[camera] = frame
+            self._wanted[picture.camera] = picture
             self._wake.set()
 
     def republish(self) -> None:
         """Tell a broker that may have forgotten."""
-        for camera, picture in self._shown.items():
-            self._publish(camera, picture)
+        for camera, payload in self._shown.items():
+            self._publish(camera, payload)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -45,26 +56,39 @@ class Snapshots:
             self._wake.clear()
             while self._wanted:
                 camera = next(iter(self._wanted))
-                await self._show(camera, self._wanted.pop(camera))
+                await self._show(self._wanted.pop(camera))
 
-    async def _show(self, camera: str, frame: FrameRef) -> None:
+    async def _show(self, wanted: Picture) -> None:
         try:
-            picture = await asyncio.to_thread(self._make, frame)
+            small = await asyncio.to_thread(self._make, wanted.frame)
         except FrameUnavailable as error:
             self._counts[f"snapshot-frame-{error.reason}"] += 1
         except PeerError:
             self._counts["snapshot-failed"] += 1
         else:
-            self._shown[camera] = picture
-            self._publish(camera, picture)
+            payload = self._write(wanted, small)
+            self._shown[wanted.camera] = payload
+            self._publish(wanted.camera, payload)
 
     def _make(self, frame: FrameRef) -> bytes:
         settings = self._settings
         return thumbnail(self._frames.read(frame), width=settings.snapshot_width, max_bytes=settings.snapshot_max_bytes)
 
-    def _publish(self, camera: str, picture: bytes) -> None:
+    def _write(self, wanted: Picture, small: bytes) -> bytes:
+        header = new_header(self._clock, self._topics.node, "alerts")
+        return encode(
+            Snapshot(
+                **header._asdict(),
+                camera=wanted.camera,
+                label=wanted.label,
+                request_id=wanted.caused_by,
+                picture=base64.b64encode(small).decode("ascii"),
+            )
+        )
+
+    def _publish(self, camera: str, payload: bytes) -> None:
         try:
-            self._bus.publish(self._topics.camera(camera).snapshot, picture, retain=True)
+            self._bus.publish(self._topics.camera(camera).snapshot, payload, retain=True)
         except QueueFull:
             self._counts["snapshot-queue-full"] += 1
         else:

@@ -18,11 +18,11 @@ from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed, QueueFull
 from roost_broker.messages import Receipt, Result, decode
 from roost_broker.topics import TaskTopics
+from roost_broker.worker import Worker
 from roost_edge.capture import redelivery
 from roost_edge.capture.asking import Asked, Asking
 from roost_edge.capture.request_log import Outcome
 from roost_edge.capture.settings import CaptureSettings
-from roost_edge.worker import Worker
 
 _log = logging.getLogger(__name__)
 _COUNTS = {

@@ -26,6 +26,7 @@ from roost_broker.ids import new_id
 from roost_broker.messages import Motion, encode
 from roost_broker.presence import RolePresence
 from roost_broker.topics import CameraTopics, TaskTopics
+from roost_broker.worker import Worker
 from roost_edge.capture import trigger
 from roost_edge.capture.asking import Asked, Asking
 from roost_edge.capture.pursuit import Pursuit
@@ -33,7 +34,6 @@ from roost_edge.capture.request_log import RequestLog
 from roost_edge.capture.settings import CaptureSettings
 from roost_edge.motion.detector import MotionDetector, MotionVerdict
 from roost_edge.sources.frame import CameraFailed, Frame, FrameSource
-from roost_edge.worker import Worker
 
 _OPENING_S = 30.0
 """A camera may take longer to open than to deliver: a network stream, libraries from a slow card."""

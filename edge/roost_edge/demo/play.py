@@ -72,7 +72,7 @@ class Play:
 
     async def run(self) -> Played:
         """The whole course. Raises `RoostError` when the device could not be started."""
-        self._start_broker()
+        self._broker.start()
         try:
             settings = stage.build(self._folder, self._options, henhouse=self._henhouse, port=self._broker.port)
             faults = {_role(fault): fault.kind for fault in self._options.faults if not fault.by_signal}
@@ -185,15 +185,7 @@ class Play:
             if not self._broker.running:
                 self._notes.append("The broker ended and was started again.")
                 with suppress(RoostError):  # the port may be taken for a moment; it is tried again
-                    await asyncio.to_thread(self._start_broker)
-
-    def _start_broker(self) -> None:
-        """Ctrl-C on a terminal reaches every process of its group; the broker inherits that it is not to hear it."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
-        try:
-            self._broker.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+                    await asyncio.to_thread(self._broker.start)
 
     async def _unless_interrupted(self, work: Awaitable[bool | None]) -> bool | None:
         """Await `work`; Ctrl-C while the device is starting ends the demo at once."""

@@ -76,7 +76,7 @@ class ViewModel:
 
     def take(self, topic: str, payload: bytes) -> None:
         """Take in one message of any topic."""
-        if not payload or topic == self._camera.snapshot:
+        if not payload:
             return
         try:
             message = decode(payload)

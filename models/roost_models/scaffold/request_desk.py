@@ -20,8 +20,8 @@ from roost_broker.errors import Malformed, Misuse, QueueFull
 from roost_broker.frames import FrameStore
 from roost_broker.messages import Request, decode, encode
 from roost_broker.topics import TaskTopics
+from roost_broker.worker import Worker
 from roost_models.bundle.opening import Bundle
-from roost_models.compute_thread import ComputeThread
 from roost_models.inference.evaluation import Evaluator, Failure, Outcome
 from roost_models.inference.predictor import Predictor
 from roost_models.scaffold import replies
@@ -57,7 +57,7 @@ class RequestDesk:
         model: str,
         bundle: Bundle,
         frames: FrameStore,
-        thread: ComputeThread,
+        thread: Worker,
         *,
         clock: Clock,
         node: str,

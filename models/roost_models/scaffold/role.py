@@ -4,7 +4,7 @@ It answers each request of its task's input topic once: with a score, or by decl
 is known. Rules:
 
 1. The policy (`queue_policy`) decides what is evaluated and what is declined; it is asked `expire` on every wake.
-2. The model computes in one thread of its own (`compute_thread`, `evaluation`); the loop never waits for it.
+2. The model computes in one thread of its own (`worker`, `evaluation`); the loop never waits for it.
 3. An input is acknowledged only when what follows from it has reached the broker.
 4. A request delivered again gets the same bytes again while they are remembered (`answered`).
 5. Until the model is warm and its goldens are right, requests are declined `not-ready`: its first answer is as fast
@@ -25,8 +25,8 @@ from roost_broker.clock import MS, Clock
 from roost_broker.errors import RoostError
 from roost_broker.frames import FrameStore
 from roost_broker.topics import TaskTopics
+from roost_broker.worker import Worker
 from roost_models.bundle.opening import Bundle
-from roost_models.compute_thread import ComputeThread
 from roost_models.inference.warming import ModelFailed, warmed_predictor
 from roost_models.scaffold.faults import Faults
 from roost_models.scaffold.presence import ModelPresence
@@ -61,7 +61,7 @@ class Scaffold:
         self._bundle = bundle
         self._clock = clock
         self._settings = settings or ScaffoldSettings()
-        self._thread = ComputeThread(f"model {model}")
+        self._thread = Worker(f"model {model}")
         self._desk = RequestDesk(
             bus,
             topics,
@@ -98,7 +98,7 @@ class Scaffold:
         finally:
             stopping.cancel()
             self._desk.close()
-            self._thread.end()
+            self._thread.stop()
             await self._bus.stop()
 
     async def _serve(self, stopping: "asyncio.Future[Any]") -> None:

@@ -60,7 +60,7 @@ def test_a_first_result_begins_a_sighting_with_its_picture_and_everything_is_kep
     assert new.type == "new"
     assert new.sighting.alert_id == f"{1:032x}"
     assert save == Save(new.sighting, f"{1:032x}")
-    assert picture == Picture("nest", FRAME, f"{1:032x}")
+    assert picture == Picture("nest", "buff_orpington", FRAME, f"{1:032x}")
     assert remember == Remember(f"{1:032x}")
 
 
@@ -85,7 +85,7 @@ def test_the_end_tells_the_best_result_and_the_whole_span():
     core = Sightings(SETTINGS)
     core.handle(seen(1, score=0.6), now=0)
     better = core.handle(seen(2, score=0.8, frame=FRAME), now=1)
-    assert Picture("nest", FRAME, f"{2:032x}") in better
+    assert Picture("nest", "buff_orpington", FRAME, f"{2:032x}") in better
     core.handle(seen(3, score=0.7), now=2)
     (end,) = (action for action in core.expire(100 * SECOND) if isinstance(action, Announce))
     assert (end.sighting.score, end.sighting.best_request_id, end.sighting.frame) == (0.8, f"{2:032x}", FRAME)
@@ -173,7 +173,7 @@ def test_after_a_new_boot_silence_is_counted_from_the_restart():
         {"min_score": float("nan")},
         {"end_after_s": 0},
         {"max_open": 0},
-        {"snapshot_max_bytes": 200_000},
+        {"snapshot_max_bytes": 70_000},
         {"expiry_s": 0},
     ],
 )

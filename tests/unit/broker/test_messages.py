@@ -168,3 +168,10 @@ def test_numbers_that_json_cannot_carry_are_malformed() -> None:
     for number in (b"NaN", b"Infinity", b"-1", b"1e999"):
         with pytest.raises(Malformed):
             decode(payload.replace(b'"elapsedMs":1.0', b'"elapsedMs":' + number))
+
+
+@pytest.mark.parametrize("field", ["messageId", "requestId"])
+def test_an_id_with_a_line_break_behind_it_is_no_id(field: str) -> None:
+    # `$` alone would let it through, and a log line or a topic would then be two.
+    with pytest.raises(Malformed, match="regex"):
+        decode(with_fields(encode(request()), **{field: ID + "\n"}))

@@ -34,6 +34,7 @@ from roost_broker.messages import (
     RoleState,
     ScheduleSet,
     Score,
+    Snapshot,
     decode,
     encode,
 )
@@ -139,6 +140,7 @@ EXAMPLES: tuple[Message, ...] = (
         request_id=ID,
         frame=FRAME,
     ),
+    Snapshot(**HEAD, camera="nest", label="blue_jay", request_id=ID, picture="/9j/4A=="),
     DeadLetter(
         **HEAD, topic="roost/coop-1/henhouse/input", reason="not JSON", reader="rendezvous", size=3, head="AAAA"
     ),
@@ -229,7 +231,7 @@ def test_every_topic_that_is_built_is_in_the_catalogue_with_its_schema() -> None
         task.deadletter: ("roost.deadletter/1",),
         camera.motion: ("roost.motion/1",),
         camera.events: ("roost.alert/1",),
-        camera.snapshot: (),
+        camera.snapshot: ("roost.snapshot/1",),
     }
     for topic, names in expected.items():
         entry = catalogue.entry_of(topic)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from roost_edge.worker import Worker
+from roost_broker.worker import Worker
 
 
 def test_calls_run_in_order_in_one_thread_and_return_their_values(run: Callable[..., Any]) -> None:
@@ -41,7 +41,7 @@ def test_an_error_reaches_the_caller_and_the_next_call_runs(run: Callable[..., A
 def test_a_call_that_hangs_for_ever_does_not_keep_the_process_alive() -> None:
     code = """
 import asyncio, threading
-from roost_edge.worker import Worker
+from roost_broker.worker import Worker
 async def main():
     hanging = Worker("camera").call(threading.Event().wait)
     done, _ = await asyncio.wait({hanging}, timeout=0.05)

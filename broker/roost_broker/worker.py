@@ -1,6 +1,6 @@
 """One thread that runs blocking calls in order, for a shell on an event loop.
 
-Not `asyncio.to_thread`: its threads are waited for when the process ends, and a camera can hang for ever.
+Not `asyncio.to_thread`: its threads are waited for when the process ends, and a camera or a model can hang for ever.
 """
 
 import asyncio
