@@ -13,10 +13,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from device_folder import CAMERA, TASK, write_bundle, write_pictures, write_schedule, write_settings
 from msgspec import structs
-from PIL import Image
 
 from roost_broker.bus import Delivery
 from roost_broker.clock import MS, SECOND
@@ -29,47 +28,12 @@ from roost_edge.capture.request_summary import summarise
 from roost_edge.processes.restart import RestartPolicy
 from roost_edge.processes.supervisor import Supervisor
 from roost_models.archive.reading import ArchiveReader
-from roost_models.bundle.writing import new_bundle
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 
-NODE, TASK, CAMERA = "chaos", "henhouse", "nest"
+NODE = "chaos"
 CAPTURE = f"capture-{CAMERA}"
 QUICK = RestartPolicy(first_ns=20 * MS, ceiling_ns=SECOND, healthy_ns=10 * SECOND, jitter=0.5)
-SETTINGS = """\
-[node]
-name = "chaos"
-data = "data"
-[broker]
-port = {port}
-[tasks.henhouse]
-schedule = "schedule.toml"
-models.first.bundle = "first"
-models.second.bundle = "second"
-[cameras.nest]
-task = "henhouse"
-source = "folder"
-path = "pictures"
-loop = true
-fps = 10.0
-[cameras.nest.capture]
-interval_ms = 100
-max_seconds = {seconds}
-republish_after_ms = 1000
-"""
-SCHEDULE = """\
-task = "henhouse"
-sla_ms = 2000
-[[step]]
-after_ms = 0
-accept = ["first"]
-[[step]]
-after_ms = 600
-accept = ["second"]
-[default]
-after_ms = 1900
-label = "unknown"
-"""
 
 
 class Listener:
@@ -112,20 +76,21 @@ class Listener:
 
 
 def write_device(folder: Path, broker: PrivateBroker, *, seconds: float = 0.0) -> Path:
-    path = folder / "roost.toml"
-    path.write_text(SETTINGS.format(port=broker.port, seconds=seconds), encoding="utf-8")
-    return path
+    return write_settings(
+        folder,
+        node=NODE,
+        port=broker.port,
+        bundles={"first": "first", "second": "second"},
+        capture={"interval_ms": 100, "max_seconds": seconds, "republish_after_ms": 1000},
+    )
 
 
 @pytest.fixture
 def device(tmp_path: Path, own_mosquitto: PrivateBroker) -> Path:
     for name in ("first", "second"):
-        new_bundle(tmp_path / name, name=name, task=TASK)
-    (tmp_path / "schedule.toml").write_text(SCHEDULE, encoding="utf-8")
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for shade in range(0, 250, 25):
-        Image.fromarray(np.full((120, 160, 3), shade, dtype=np.uint8)).save(pictures / f"{shade:03}.png")
+        write_bundle(tmp_path, name)
+    write_schedule(tmp_path, "first", "second")
+    write_pictures(tmp_path, *range(0, 250, 25))
     return write_device(tmp_path, own_mosquitto)
 
 

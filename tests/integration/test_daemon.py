@@ -1,8 +1,6 @@
 """One role as a process against a real broker: it says it is ready, ends in order, and refuses what cannot be."""
 
 import json
-import os
-import select
 import signal
 import subprocess
 import sys
@@ -12,55 +10,27 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from device_folder import write_bundle, write_schedule, write_settings
+from process_end import ended_within
 
 from roost_broker.mosquitto import PrivateBroker
-from roost_models.bundle.writing import new_bundle
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 
-SCHEDULE = """\
-task = "henhouse"
-sla_ms = 2000
-[[step]]
-after_ms = 0
-accept = ["bright"]
-[default]
-after_ms = 1900
-label = "unknown"
-"""
+SMALL_SCENE = {"source": "synthetic", "width": 160, "height": 120, "fps": 2.0}
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles") / "bright"
-    new_bundle(folder, name="bright", task="henhouse")
-    return folder
+    return write_bundle(tmp_path_factory.mktemp("bundles"), "bright")
 
 
 @pytest.fixture
 def settings(tmp_path: Path, bundle: Path, mosquitto: PrivateBroker) -> Path:
-    (tmp_path / "schedule.toml").write_text(SCHEDULE, encoding="utf-8")
-    path = tmp_path / "roost.toml"
-    path.write_text(
-        f"""\
-[node]
-name = "{tmp_path.name[:60]}"
-data = "data"
-[broker]
-port = {mosquitto.port}
-[tasks.henhouse]
-schedule = "schedule.toml"
-models.bright.bundle = "{bundle}"
-[cameras.nest]
-task = "henhouse"
-source = "synthetic"
-width = 160
-height = 120
-fps = 2.0
-""",
-        encoding="utf-8",
+    write_schedule(tmp_path, "bright")
+    return write_settings(
+        tmp_path, node=tmp_path.name[:60], port=mosquitto.port, bundles={"bright": bundle}, camera=SMALL_SCENE
     )
-    return path
 
 
 def command(settings: Path, *arguments: str) -> list[str]:
@@ -91,19 +61,6 @@ def line_with(process: subprocess.Popen[str], text: str) -> dict[str, object]:
         if text in entry["message"]:
             return entry
     raise AssertionError(f"{text!r} was not said, but {said}")
-
-
-def ended_within(pid: int, seconds: float) -> bool:
-    """Whether a process that is not our child is gone, or goes in time."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        ready, _, _ = select.select([handle], [], [], seconds)
-        return bool(ready)
-    finally:
-        os.close(handle)
 
 
 def misuse(settings: Path, *arguments: str) -> str:

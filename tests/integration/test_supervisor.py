@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import select
 import signal
 import subprocess
 import sys
@@ -12,9 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
+from device_folder import write_bundle, write_pictures, write_schedule, write_settings
+from process_end import ended_within
 
 from roost_broker.bus import Delivery
 from roost_broker.clock import MS, SECOND
@@ -24,7 +22,6 @@ from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_edge.processes.restart import RestartPolicy
 from roost_edge.processes.supervisor import RoleFailed, Supervisor
-from roost_models.bundle.writing import new_bundle
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 
@@ -39,47 +36,16 @@ ROLES = {
     "injector-henhouse",
     "capture-nest",
 }
-SETTINGS = """\
-[node]
-name = "{node}"
-data = "data"
-[broker]
-port = {port}
-[tasks.henhouse]
-schedule = "schedule.toml"
-models.bright.bundle = "bright"
-[cameras.nest]
-task = "henhouse"
-source = "folder"
-path = "pictures"
-loop = true
-fps = 10.0
-[cameras.nest.capture]
-interval_ms = 100
-"""
-SCHEDULE = """\
-task = "henhouse"
-sla_ms = 2000
-[[step]]
-after_ms = 0
-accept = ["bright"]
-[default]
-after_ms = 1900
-label = "unknown"
-"""
 
 
 @pytest.fixture
 def settings(tmp_path: Path, own_mosquitto: PrivateBroker) -> Path:
-    new_bundle(tmp_path / "bright", name="bright", task="henhouse")
-    (tmp_path / "schedule.toml").write_text(SCHEDULE, encoding="utf-8")
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for shade in (10, 240):
-        Image.fromarray(np.full((120, 160, 3), shade, dtype=np.uint8)).save(pictures / f"{shade}.png")
-    path = tmp_path / "roost.toml"
-    path.write_text(SETTINGS.format(node=NODE, port=own_mosquitto.port), encoding="utf-8")
-    return path
+    write_bundle(tmp_path, "bright")
+    write_schedule(tmp_path, "bright")
+    write_pictures(tmp_path, 10, 240)
+    return write_settings(
+        tmp_path, node=NODE, port=own_mosquitto.port, bundles={"bright": "bright"}, capture={"interval_ms": 100}
+    )
 
 
 class Changes:
@@ -109,18 +75,6 @@ async def running(settings: Path, changes: Changes | None = None) -> AsyncIterat
         yield supervisor
     finally:
         await supervisor.stop()
-
-
-def ended_within(pid: int, seconds: float) -> bool:
-    """Whether a process is gone, or goes in time."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([handle], [], [], seconds)[0])
-    finally:
-        os.close(handle)
 
 
 def test_every_role_becomes_ready_as_a_process_of_its_own_and_stop_leaves_none(
