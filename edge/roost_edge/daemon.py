@@ -20,7 +20,8 @@ from roost_edge import logs
 from roost_edge.processes import own_process as process
 from roost_edge.processes.plan import KINDS, RoleProcess, resolve
 from roost_edge.roles import compose
-from roost_edge.settings import device as settings
+from roost_edge.settings import loading
+from roost_edge.settings.device import Settings
 
 log = logging.getLogger("roost_edge.daemon")
 
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
-async def run(role_settings: settings.Settings, role: RoleProcess, fault: str) -> None:
+async def run(role_settings: Settings, role: RoleProcess, fault: str) -> None:
     """Compose the role and run it until a signal arrives or it fails."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.die_with:
             process.die_with_parent(options.die_with)
-        loaded = settings.load(options.settings)
+        loaded = loading.load(options.settings)
         role = resolve(loaded, options.role, task=options.task, model=options.model, camera=options.camera)
         logs.setup(role.name, loaded.node.log_level)
         asyncio.run(run(loaded, role, options.fault))

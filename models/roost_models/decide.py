@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from roost_broker.clock import MS, Clock
 from roost_broker.headers import new_header
 from roost_broker.messages import Answer, FrameRef, Input, ModelOutcome, Request, Result, Score, encode
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.inference import images
 from roost_models.inference.predictor import ModelInput, Predictor, load_predictor
 from roost_models.scaffold import replies

@@ -17,7 +17,7 @@ import msgspec
 from roost_broker.clock import SECOND, Clock, SystemClock
 from roost_broker.messages import Output, Request
 from roost_models.archive.reading import PAGE, ArchivedInput, ArchivedScore, ArchiveReader, as_request
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.inference.evaluation import Evaluator, Outcome
 from roost_models.inference.predictor import load_predictor
 

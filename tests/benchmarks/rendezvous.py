@@ -236,7 +236,7 @@ def _roles(outcome: Outcome, seconds: int, say: Say) -> None:
     bundles = sorted((_REPOSITORY / "models" / "henhouse" / "bundles").glob("*/manifest.json"))
     try:
         from roost_edge.processes.plan import plan
-        from roost_edge.settings import device as device_settings
+        from roost_edge.settings import loading as device_settings
     except ImportError as error:
         outcome.data["roles"] = {"not_measured": f"the edge package cannot be imported: {error}"}
         return

@@ -100,7 +100,7 @@ def test_the_light_roles_load_no_heavy_library(settings: Path, kind: str) -> Non
 import sys
 from pathlib import Path
 from roost_edge import daemon
-from roost_edge.settings import device as settings
+from roost_edge.settings import loading as settings
 from roost_edge.processes.plan import resolve
 from roost_edge.roles import compose
 loaded = settings.load(Path({str(settings)!r}))
@@ -117,7 +117,7 @@ def test_no_role_loads_the_command_lines_libraries(settings: Path, kind: str) ->
 import sys
 from pathlib import Path
 from roost_edge import daemon
-from roost_edge.settings import device as settings
+from roost_edge.settings import loading as settings
 from roost_edge.processes.plan import resolve
 from roost_edge.roles import compose
 loaded = settings.load(Path({str(settings)!r}))

@@ -2,10 +2,11 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from roost_broker.errors import Misuse
 from roost_edge.cli import output
 from roost_edge.cli.output import EXIT_CODES, Json
 
@@ -22,6 +23,13 @@ class Color(StrEnum):
     rgb = "rgb"
     bgr = "bgr"
     gray = "gray"
+
+
+class Method(StrEnum):
+    """The filter of the resizing."""
+
+    box = "box"
+    bilinear = "bilinear"
 
 
 class Resize(StrEnum):
@@ -96,7 +104,7 @@ def pack(
     """Make one .roost file of a folder; the same bundle gives the same bytes everywhere."""
     from roost_broker.errors import Misuse
     from roost_models.bundle import writing as bundle_new
-    from roost_models.bundle.opening import open_folder
+    from roost_models.bundle.folder import open_folder
     from roost_models.bundle.packing import SUFFIX
     from roost_models.bundle.packing import pack as pack_bundle
 
@@ -122,7 +130,11 @@ def import_(
     licence: Annotated[str, typer.Option(help="SPDX expression.")] = "NOASSERTION",
     source: Annotated[str, typer.Option(help="Where the model comes from.")] = "",
     color: Annotated[Color | None, typer.Option(help="Channel order; guessed if left out.")] = None,
+    value_range: Annotated[
+        str | None, typer.Option("--range", help='What pixels become: "0,1", "-1,1" … or "uint8"; guessed if left out.')
+    ] = None,
     resize: Annotated[Resize | None, typer.Option(help="How pictures are fitted; guessed if left out.")] = None,
+    method: Annotated[Method | None, typer.Option(help="Filter of the resizing; guessed if left out.")] = None,
     activation: Annotated[Activation | None, typer.Option(help="Guessed if left out.")] = None,
     picture: Annotated[Path | None, typer.Option(help="A picture for the golden.")] = None,
     as_json: Json = False,
@@ -137,7 +149,9 @@ def import_(
         licence=licence,
         source=source,
         color=color.value if color else None,
+        range=_range(value_range) if value_range else None,
         resize=resize.value if resize else None,
+        method=method.value if method else None,
         activation=activation.value if activation else None,
         picture=picture,
     )
@@ -148,6 +162,18 @@ def import_(
     for guess in imported.guesses:
         print(f"guessed: {guess}")
     print(f"{folder} holds the bundle {name} {version}.")
+
+
+def _range(text: str) -> "tuple[float, float] | Literal['uint8']":
+    if text == "uint8":
+        return "uint8"
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise Misuse(
+            f"--range {text!r} is not understood.", 'Write two numbers, as "0,1" or "-1,1", or "uint8".'
+        ) from None
+    return low, high
 
 
 def _short(value: object, width: int = 100) -> str:

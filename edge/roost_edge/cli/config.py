@@ -44,7 +44,7 @@ def check(file: File = _DEFAULT, as_json: Json = False) -> None:
 @app.command(epilog=EXIT_CODES)
 def show(file: File = _DEFAULT, as_json: Json = False) -> None:
     """Print the settings in effect, defaults included; secrets are masked."""
-    from roost_edge.settings.device import load
+    from roost_edge.settings.loading import load
 
     effective = masked(msgspec.to_builtins(load(file)))
     if as_json:

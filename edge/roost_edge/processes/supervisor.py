@@ -28,7 +28,7 @@ from roost_edge.processes.plan import RoleProcess, plan
 from roost_edge.processes.readiness import Readiness
 from roost_edge.processes.restart import RestartPolicy
 from roost_edge.processes.supervised import SupervisedRole
-from roost_edge.settings import device as settings_module
+from roost_edge.settings import loading
 from roost_edge.settings.device import Settings
 
 __all__ = ["RoleFailed", "RoleProcess", "Supervisor", "plan"]
@@ -66,7 +66,7 @@ class Supervisor:
         on_change: Callable[[str, str], None] = _ignore,
         clock: Clock | None = None,
     ) -> None:
-        self.settings: Settings = settings_module.load(settings_path)
+        self.settings: Settings = loading.load(settings_path)
         self.roles = plan(self.settings)
         faults = dict(faults or {})
         if faults and not self.settings.node.qa:

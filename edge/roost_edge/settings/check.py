@@ -15,10 +15,12 @@ from msgspec import Struct
 
 from roost_broker.errors import RoostError
 from roost_edge.processes.plan import plan
-from roost_edge.settings.device import Settings, TaskSettings, load, read_document
+from roost_edge.settings.device import Settings, TaskSettings
 from roost_edge.settings.explain import SettingsError
 from roost_edge.settings.lines import LineMap
-from roost_models.bundle.opening import check_environment, open_bundle
+from roost_edge.settings.loading import load, read_document
+from roost_models.bundle.environment import check_environment
+from roost_models.bundle.opening import open_bundle
 from roost_rendezvous import schedule
 
 Level: TypeAlias = Literal["error", "warning"]

@@ -1,13 +1,11 @@
 """Rules between the parts of the settings, which no part can check alone. Nothing is opened here."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from roost_broker.errors import Misuse
 from roost_broker.topics import NodeTopics
-
-if TYPE_CHECKING:
-    from roost_edge.settings.device import Settings
+from roost_edge.settings.device import Settings
 
 
 class Disagreement(NamedTuple):
@@ -18,7 +16,7 @@ class Disagreement(NamedTuple):
     remedy: str
 
 
-def disagreements(settings: "Settings") -> Iterator[Disagreement]:
+def disagreements(settings: Settings) -> Iterator[Disagreement]:
     """All of them; none for settings that can be used."""
     try:
         topics = NodeTopics(settings.node.name, settings.broker.base)
@@ -30,7 +28,7 @@ def disagreements(settings: "Settings") -> Iterator[Disagreement]:
     yield from _cameras(settings)
 
 
-def _names(settings: "Settings", topics: NodeTopics) -> Iterator[Disagreement]:
+def _names(settings: Settings, topics: NodeTopics) -> Iterator[Disagreement]:
     """Names are levels of topics; the topics themselves know which cannot be."""
     for task, part in settings.tasks.items():
         try:
@@ -50,7 +48,7 @@ def _names(settings: "Settings", topics: NodeTopics) -> Iterator[Disagreement]:
             yield Disagreement(("cameras", camera), error.problem, error.remedy)
 
 
-def _tasks(settings: "Settings") -> Iterator[Disagreement]:
+def _tasks(settings: Settings) -> Iterator[Disagreement]:
     for task, part in settings.tasks.items():
         if part.rendezvous.qa and not settings.node.qa:
             yield Disagreement(
@@ -60,7 +58,7 @@ def _tasks(settings: "Settings") -> Iterator[Disagreement]:
             )
 
 
-def _cameras(settings: "Settings") -> Iterator[Disagreement]:
+def _cameras(settings: Settings) -> Iterator[Disagreement]:
     for camera, section in settings.cameras.items():
         if camera in settings.tasks:
             yield Disagreement(

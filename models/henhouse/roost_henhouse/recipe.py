@@ -18,8 +18,9 @@ from roost_henhouse.evaluate import HELD_OUT_COUNT, Evaluation, evaluate, held_o
 from roost_henhouse.files import jpeg
 from roost_henhouse.scene import still
 from roost_henhouse.truth import LABELS
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.manifest import ImageContract
-from roost_models.bundle.opening import Bundle, open_bundle
+from roost_models.bundle.opening import open_bundle
 from roost_models.bundle.writing import seal, write_bundle
 from roost_models.inference.predictor import load_predictor
 

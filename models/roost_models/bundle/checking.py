@@ -7,7 +7,9 @@ import msgspec
 from msgspec import Struct, field
 
 from roost_broker.errors import RoostError
-from roost_models.bundle.opening import Bundle, check_environment, open_bundle
+from roost_models.bundle.environment import check_environment
+from roost_models.bundle.folder import Bundle
+from roost_models.bundle.opening import open_bundle
 from roost_models.bundle.trial import TIMEOUT_S, Trial, try_in_child
 
 

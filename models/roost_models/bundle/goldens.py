@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roost_broker.messages import Output
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.manifest import Golden, GoldenOutput
-from roost_models.bundle.opening import Bundle
 from roost_models.inference.predictor import ModelInput, Predictor, picture
 
 KEPT = 5

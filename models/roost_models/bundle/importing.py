@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from roost_broker.errors import Malformed, Misuse
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import ramps
-from roost_models.bundle.opening import Bundle
 from roost_models.bundle.pins import installed
 from roost_models.bundle.trial import ModelFacts, inspect_in_child
 from roost_models.bundle.writing import seal, write_bundle

@@ -1,42 +1,10 @@
-"""A bundle: one model with everything it needs, verified before anything of it is loaded.
+"""Open a bundle, whichever form it has."""
 
-Rules, in this order; each has its own reason when it fails:
-
-1. The manifest decodes, and names only files that stay inside the bundle (`manifest`).
-2. The bundle holds exactly the files named, all plain files: nothing extra, nothing missing, no links.
-3. Each file has the size and the SHA-256 that the manifest gives.
-4. This environment is the one pinned (`check_environment`, called by whoever is about to load).
-
-What it does not do: prove who made the bundle (signatures are the roll-out's affair), or run anything of it.
-A bundle is a folder, or one `.roost` file (`packing`).
-"""
-
-import hashlib
-import os
-from dataclasses import dataclass
 from pathlib import Path
 
-from roost_broker.errors import Malformed, Misuse
-from roost_models.bundle.manifest import MANIFEST, MAX_MANIFEST_BYTES, FileEntry, Manifest, digest_of, parse
-from roost_models.bundle.pins import installed, python_version, satisfies
-
-_RESEAL = "Undo the change, or accept it with `roost bundle pack --seal`."
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """A verified bundle. `digest` identifies manifest and content together."""
-
-    manifest: Manifest
-    root: Path
-    digest: str
-
-    def read(self, path: str) -> bytes:
-        """Bytes of one file, verified again, so that what is loaded is what was checked."""
-        entry = self.manifest.files.get(path)
-        if entry is None:
-            raise Misuse(f"Bundle {self.manifest.name} has no file {path!r}.", "Name one listed in its manifest.")
-        return read_verified(self.root / path, path, entry)
+from roost_broker.errors import Misuse
+from roost_models.bundle.folder import Bundle, open_folder
+from roost_models.bundle.packing import open_packed
 
 
 def open_bundle(path: Path, *, cache: Path | None = None) -> Bundle:
@@ -47,122 +15,5 @@ def open_bundle(path: Path, *, cache: Path | None = None) -> Bundle:
     if path.is_dir():
         return open_folder(path)
     if path.is_file():
-        from roost_models.bundle.packing import open_packed
-
         return open_packed(path, cache)
     raise Misuse(f"There is no bundle at {path}.", "Give a folder with a manifest.json, or a .roost file.")
-
-
-def open_folder(root: Path) -> Bundle:
-    """Open a folder as a bundle; see the module's rules."""
-    data = read_manifest(root)
-    manifest = parse(data)
-    present = files_below(root)
-    missing = sorted(set(manifest.files) - present)
-    if missing:
-        raise Malformed(f"File {missing[0]!r} of the manifest is missing.", "Copy the bundle again.")
-    extra = sorted(present - set(manifest.files))
-    if extra:
-        raise Malformed(
-            f"File {extra[0]!r} is not in the manifest.", "Remove it, or accept it with `roost bundle pack --seal`."
-        )
-    for path, entry in manifest.files.items():
-        _verify(root / path, path, entry)
-    return Bundle(manifest=manifest, root=root, digest=digest_of(data))
-
-
-def read_manifest(root: Path) -> bytes:
-    """Bytes of a folder's manifest, bounded. Raises `Misuse` when there is none."""
-    path = root / MANIFEST
-    if path.is_symlink():
-        raise Malformed(f"{MANIFEST} is a link.", "A bundle holds plain files only.")
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_MANIFEST_BYTES + 1)
-    except OSError as error:
-        raise Misuse(
-            f"{root} holds no readable {MANIFEST} ({error.strerror}).", "Start one with `roost bundle new`."
-        ) from error
-
-
-def files_below(root: Path) -> set[str]:
-    """Relative names of all files but the manifest. Raises `Malformed` at a link or another special file."""
-    found: set[str] = set()
-    for folder, folders, names in os.walk(root):
-        here = Path(folder)
-        for name in folders:
-            if (here / name).is_symlink():
-                raise Malformed(f"{(here / name).relative_to(root)} is a link.", "A bundle holds plain files only.")
-        for name in names:
-            path = here / name
-            relative = path.relative_to(root).as_posix()
-            if path.is_symlink() or not path.is_file():
-                raise Malformed(f"{relative} is not a plain file.", "A bundle holds plain files only.")
-            if relative != MANIFEST:
-                found.add(relative)
-    return found
-
-
-def read_verified(path: Path, name: str, entry: FileEntry) -> bytes:
-    """Bytes of a file that has the size and digest of `entry`. Raises `Malformed` otherwise."""
-    _check_size(path, name, entry)
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != entry.sha256:
-        raise _altered(name)
-    return data
-
-
-def _verify(path: Path, name: str, entry: FileEntry) -> None:
-    """As `read_verified`, in bounded memory."""
-    _check_size(path, name, entry)
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
-            raise _altered(name)
-
-
-def _check_size(path: Path, name: str, entry: FileEntry) -> None:
-    size = path.stat().st_size
-    if size < entry.bytes:
-        raise Malformed(f"File {name!r} is truncated: {size} of {entry.bytes} bytes.", "Copy the bundle again.")
-    if size > entry.bytes:
-        raise Malformed(f"File {name!r} has {size} bytes, more than the {entry.bytes} of the manifest.", _RESEAL)
-
-
-def _altered(name: str) -> Malformed:
-    return Malformed(f"File {name!r} does not have the content that the manifest names.", _RESEAL)
-
-
-def check_environment(manifest: Manifest) -> None:
-    """Refuse a wrong environment with a sentence (promise V12). Raises `Misuse`."""
-    pins = manifest.runtime
-    title = f"Bundle {manifest.name} {manifest.version}"
-    if not satisfies(python_version(), pins.python):
-        raise Misuse(
-            f"{title} needs Python {pins.python}; this is {python_version()}.",
-            "Run it with that Python, or have it rebuilt and checked for this one.",
-        )
-    for distribution, spec in pins.packages.items():
-        version = installed(distribution)
-        if version is None or not satisfies(version, spec):
-            raise Misuse(
-                f"{title} needs {distribution}{spec}; {_have(distribution, version)}.",
-                f"Install it: pip install '{distribution}{spec}'.",
-            )
-    if pins.engine and not engines_here(manifest):
-        wanted = " or ".join(f"{name}{spec}" for name, spec in pins.engine.items())
-        here = "; ".join(_have(name, installed(name)) for name in pins.engine)
-        raise Misuse(f"{title} needs {wanted}; {here}.", "Install one of them, or have the bundle checked for yours.")
-
-
-def engines_here(manifest: Manifest) -> list[str]:
-    """The pinned engines' distributions that are installed in a fitting version, in the manifest's order."""
-    found = {name: installed(name) for name in manifest.runtime.engine}
-    return [
-        name
-        for name, spec in manifest.runtime.engine.items()
-        if (version := found[name]) is not None and satisfies(version, spec)
-    ]
-
-
-def _have(distribution: str, version: str | None) -> str:
-    return f"{distribution} is not installed" if version is None else f"{distribution} here is {version}"

@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 
 from roost_broker.errors import Malformed, Misuse
+from roost_models.bundle.folder import Bundle, open_folder
 from roost_models.bundle.manifest import (
     MANIFEST,
     MAX_FILE_BYTES,
@@ -25,7 +26,6 @@ from roost_models.bundle.manifest import (
     digest_of,
     parse,
 )
-from roost_models.bundle.opening import Bundle, open_folder
 
 SUFFIX = ".roost"
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct, field
 
 from roost_broker.errors import Malformed
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.manifest import GoldenOutput
-from roost_models.bundle.opening import Bundle
 
 TIMEOUT_S = 120.0
 

@@ -13,8 +13,8 @@ import msgspec
 
 from roost_broker.errors import Malformed, Misuse
 from roost_broker.frames import write_durably
+from roost_models.bundle.folder import Bundle, files_below, open_folder, read_manifest
 from roost_models.bundle.manifest import MANIFEST, MAX_MANIFEST_BYTES, Manifest, check_path, parse, render
-from roost_models.bundle.opening import Bundle, files_below, open_folder, read_manifest
 from roost_models.bundle.trial import try_in_child
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.messages import Output, Request
+from roost_models.bundle.environment import check_environment, engines_here
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.manifest import ImageContract, Manifest
-from roost_models.bundle.opening import Bundle, check_environment, engines_here
 from roost_models.bundle.pins import python_version
 from roost_models.inference import images
 from roost_models.inference.interpreter import TfliteModel, engine_version
@@ -50,6 +51,11 @@ class Predictor(Protocol):
     @property
     def runtime(self) -> str:
         """Engine, its version, number format, decoder: exact replay means the same text."""
+        ...
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether it has an input contract. For one that has none no picture is fetched, let alone decoded."""
         ...
 
     def preprocess(self, rgb: Pixels) -> Pixels | None:
@@ -94,6 +100,11 @@ class TflitePredictor:
         """See `Predictor`."""
         return f"{engine_version(self._model.engine)} {self._model.number_format} {_pillow()}"
 
+    @property
+    def takes_pictures(self) -> bool:
+        """See `Predictor`."""
+        return True
+
     def preprocess(self, rgb: Pixels) -> Pixels | None:
         """See `Predictor`."""
         return pixels(rgb, self._contract)
@@ -135,6 +146,11 @@ class PythonPredictor:
         """See `Predictor`."""
         return f"python {python_version()} numpy {metadata.version('numpy')} {_pillow()}"
 
+    @property
+    def takes_pictures(self) -> bool:
+        """See `Predictor`."""
+        return self.manifest.input is not None
+
     def preprocess(self, rgb: Pixels) -> Pixels | None:
         """See `Predictor`."""
         return None if self.manifest.input is None else pixels(rgb, self.manifest.input)
@@ -162,18 +178,22 @@ def best_first(manifest: Manifest, values: list[float]) -> list[Output]:
 
 
 def model_input(request: Request, predictor: Predictor, frame: Callable[[], bytes]) -> ModelInput:
-    """A request as the model sees it. `frame` fetches the bytes of the request's frame, and is called at most once.
+    """A request as the model sees it. `frame` fetches the bytes of the request's frame, and is called at most once:
+    not at all for a model that takes no pictures.
 
     Used by scaffold, replay and `decide` alike, so that all three see the same. Raises `BadImage`, and what `frame`
     raises.
     """
-    data: bytes | None = None
-    if request.input.frame is not None:
-        data = frame()
-    elif request.input.inline is not None:
-        data = images.from_base64(request.input.inline)
-    image = None if data is None else picture(data, predictor)
+    image = _picture_of(request, predictor, frame) if predictor.takes_pictures else None
     return ModelInput(image=image, state=request.state, tags=request.tags, values=request.input.values or {})
+
+
+def _picture_of(request: Request, predictor: Predictor, frame: Callable[[], bytes]) -> Pixels | None:
+    if request.input.frame is not None:
+        return picture(frame(), predictor)
+    if request.input.inline is not None:
+        return picture(images.from_base64(request.input.inline), predictor)
+    return None
 
 
 def picture(data: bytes, predictor: Predictor) -> Pixels | None:

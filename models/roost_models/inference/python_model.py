@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from roost_broker.errors import Malformed
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 
 
 @dataclass(frozen=True, slots=True)

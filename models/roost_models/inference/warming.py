@@ -1,8 +1,8 @@
 """From a verified bundle to a model that is fit to answer: loaded, right on its goldens, and warm (promise V6)."""
 
 from roost_broker.errors import RoostError
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import differences, golden_input, warm_inputs
-from roost_models.bundle.opening import Bundle
 from roost_models.inference.predictor import Predictor, load_predictor
 
 _ROUNDS = 2

@@ -10,7 +10,7 @@ from roost_broker.errors import QueueFull
 from roost_broker.headers import new_header
 from roost_broker.messages import ModelState, encode
 from roost_broker.topics import TaskTopics
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.scaffold.replies import clean
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from roost_broker.clock import MS, Clock
 from roost_broker.ids import new_id
 from roost_broker.messages import Declined, Hop, Output, Provenance, Request, Score
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.inference.evaluation import Reason
 
 _HOPS = 32

@@ -21,7 +21,7 @@ from roost_broker.frames import FrameStore
 from roost_broker.messages import Request, decode, encode
 from roost_broker.topics import TaskTopics
 from roost_broker.worker import Worker
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.inference.evaluation import Evaluator, Failure, Outcome
 from roost_models.inference.predictor import Predictor
 from roost_models.scaffold import replies

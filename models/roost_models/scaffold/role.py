@@ -26,7 +26,7 @@ from roost_broker.errors import RoostError
 from roost_broker.frames import FrameStore
 from roost_broker.topics import TaskTopics
 from roost_broker.worker import Worker
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.inference.warming import ModelFailed, warmed_predictor
 from roost_models.scaffold.faults import Faults
 from roost_models.scaffold.presence import ModelPresence

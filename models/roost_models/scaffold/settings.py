@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from roost_models.bundle.opening import Bundle
+    from roost_models.bundle.folder import Bundle
 
 
 class ScaffoldSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

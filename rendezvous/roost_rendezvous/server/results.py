@@ -8,7 +8,7 @@ from roost_broker.clock import Clock
 from roost_broker.errors import Malformed
 from roost_broker.headers import add_hop
 from roost_broker.ids import new_id
-from roost_broker.messages import DefaultAnswer, Input, Output, Provenance, Request, Result, Score
+from roost_broker.messages import DefaultAnswer, Hop, Input, Output, Provenance, Request, Result, Score
 from roost_rendezvous.mailbox.actions import Answer
 
 COMPONENT = "rendezvous"
@@ -39,9 +39,7 @@ def _whole(answer: Answer, request: Request, clock: Clock, node: str) -> Result:
     score = answer.chosen.context if answer.chosen is not None else None
     provenance = request.provenance
     if isinstance(score, Score) and request.diagnostics is not None and request.diagnostics.trace:
-        provenance = Provenance(
-            path=[*provenance.path, *score.provenance.path][-31:], trace_parent=provenance.trace_parent
-        )
+        provenance = Provenance(path=_through(provenance, score.provenance), trace_parent=provenance.trace_parent)
     return Result(
         timestamp=wall // 1_000_000,
         message_id=new_id(wall),
@@ -58,6 +56,13 @@ def _whole(answer: Answer, request: Request, clock: Clock, node: str) -> Result:
         tags=request.tags,
         input=_input(request.input),
     )
+
+
+def _through(asked: Provenance, answered: Provenance) -> list[Hop]:
+    """The way through the model. A scaffold repeats the question's way before its own hop; each hop is told once."""
+    way, own = asked.path, answered.path
+    told = next((count for count in range(len(way), 0, -1) if way[-count:] == own[:count]), 0)
+    return [*way, *own[told:]][-31:]
 
 
 def _official(answer: Answer, score: object) -> messages.Answer | None:

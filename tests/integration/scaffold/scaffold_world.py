@@ -20,8 +20,8 @@ from roost_broker.ids import new_id
 from roost_broker.messages import DeadLetter, Declined, Input, Message, ModelState, Request, Score, decode, encode
 from roost_broker.topics import NodeTopics, TaskTopics
 from roost_broker.worker import Worker
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import ramps
-from roost_models.bundle.opening import Bundle
 from roost_models.bundle.writing import write_bundle
 from roost_models.inference.images import encode_png
 from roost_models.scaffold.faults import Faults

@@ -14,7 +14,7 @@ from roost_broker.messages import Declined, FrameRef, Input, Issued, Request, Sc
 from roost_models.archive.reading import ArchiveReader
 from roost_models.archive.settings import ArchiveSettings
 from roost_models.archive.writing import Archive, Item
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.writing import write_bundle
 from roost_models.inference.images import encode_png
 from roost_models.inference.predictor import load_predictor, model_input

@@ -7,7 +7,7 @@ import pytest
 from roost_edge.demo import stage
 from roost_edge.demo.models import CAMERA, MODELS, TASK
 from roost_edge.demo.options import Fault, Options
-from roost_edge.settings import device as settings
+from roost_edge.settings import loading as settings
 
 HENHOUSE = Path(__file__).resolve().parents[3] / "models" / "henhouse"
 

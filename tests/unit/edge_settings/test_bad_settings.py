@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from roost_broker.errors import Misuse
-from roost_edge.settings.device import load
 from roost_edge.settings.explain import SettingsError
+from roost_edge.settings.loading import load
 
 GOOD = """\
 [node]

@@ -11,7 +11,8 @@ import pytest
 from roost_broker.errors import Misuse
 from roost_edge.processes.plan import RoleProcess, plan, resolve
 from roost_edge.settings import schema as settings_schema
-from roost_edge.settings.device import Settings, load
+from roost_edge.settings.device import Settings
+from roost_edge.settings.loading import load
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "edge" / "roost_edge" / "examples"
@@ -159,7 +160,7 @@ def test_the_examples_load_and_satisfy_the_schema(name: str) -> None:
 
 def test_reading_settings_loads_no_heavy_library() -> None:
     script = (
-        "import sys; from pathlib import Path; from roost_edge.settings.device import load;"
+        "import sys; from pathlib import Path; from roost_edge.settings.loading import load;"
         f"load(Path({str(EXAMPLES / 'henhouse.toml')!r}));"
         "print([m for m in ('numpy', 'cv2', 'PIL', 'sqlite_utils', 'typer', 'rich') if m in sys.modules])"
     )

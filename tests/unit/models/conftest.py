@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import ramps
-from roost_models.bundle.opening import Bundle, open_bundle
+from roost_models.bundle.opening import open_bundle
 from roost_models.bundle.writing import write_bundle
 from roost_models.inference.images import encode_png
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from roost_broker.errors import Malformed, Misuse
-from roost_models.bundle.opening import Bundle, check_environment, open_bundle
+from roost_models.bundle.environment import check_environment
+from roost_models.bundle.folder import Bundle
+from roost_models.bundle.opening import open_bundle
 
 Edit = Callable[[dict[str, Any]], None]
 

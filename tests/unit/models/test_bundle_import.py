@@ -6,8 +6,9 @@ from roost_broker.clock import SystemClock
 from roost_broker.errors import Malformed, Misuse
 from roost_broker.messages import decode, encode
 from roost_models.bundle.checking import check_bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.importing import ImportChoices, import_bundle, read_labels
-from roost_models.bundle.opening import Bundle, open_bundle
+from roost_models.bundle.opening import open_bundle
 from roost_models.bundle.packing import pack
 from roost_models.decide import decide
 

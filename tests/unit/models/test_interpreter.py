@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from roost_broker.errors import Misuse
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import ramps
 from roost_models.bundle.manifest import render
-from roost_models.bundle.opening import Bundle
 from roost_models.bundle.pins import installed
 from roost_models.bundle.writing import write_bundle
 from roost_models.inference.images import BadImage, decode

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from roost_broker.errors import Malformed, Misuse
-from roost_models.bundle.opening import Bundle, open_bundle
+from roost_models.bundle.folder import Bundle
+from roost_models.bundle.opening import open_bundle
 from roost_models.bundle.packing import pack
 
 Entries = list[tuple[zipfile.ZipInfo, bytes]]

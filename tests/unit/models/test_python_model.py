@@ -6,7 +6,7 @@ import pytest
 
 from roost_broker.errors import Malformed
 from roost_broker.messages import Output
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.inference.predictor import ModelInput, Unusable, load_predictor
 
 GREY = np.full((6, 8, 3), 51, np.uint8)

@@ -7,7 +7,7 @@ import pytest
 
 from roost_broker.errors import Malformed
 from roost_models.bundle.checking import check_bundle, show_bundle
-from roost_models.bundle.opening import Bundle
+from roost_models.bundle.folder import Bundle
 from roost_models.bundle.trial import inspect_in_child, try_in_child
 from roost_models.bundle.writing import new_bundle, seal, write_bundle
 

@@ -36,7 +36,9 @@ def a_request(**fields: object) -> Request:
     return Request(**whole)  # type: ignore[arg-type]  # fields by name
 
 
-def an_answer(outputs: list[Output] | None, outcomes: tuple[ModelOutcome, ...] = ()) -> Answer:
+def an_answer(
+    outputs: list[Output] | None, outcomes: tuple[ModelOutcome, ...] = (), way: tuple[Hop, ...] = ()
+) -> Answer:
     chosen = None
     if outputs is not None:
         hop = Hop(node="n", component="model champion")
@@ -47,7 +49,7 @@ def an_answer(outputs: list[Output] | None, outcomes: tuple[ModelOutcome, ...] =
             model="champion",
             version="1",
             outputs=outputs,
-            provenance=Provenance(path=[hop]),
+            provenance=Provenance(path=[*way, hop][-32:]),
         )
         chosen = ScoreArrived(
             message_id=ID,
@@ -102,6 +104,15 @@ def test_the_models_hops_are_in_the_provenance_only_when_tracing() -> None:
     traced = built(answer, a_request(provenance=provenance, diagnostics=Diagnostics(trace=True)))
     assert [hop.component for hop in traced.provenance.path] == ["capture", "model champion", "rendezvous"]
     assert traced.provenance.trace_parent == "00-ab"
+
+
+@pytest.mark.parametrize("hops", [1, 31, 32])
+def test_a_model_that_repeats_the_questions_way_before_its_own_hop_does_not_double_it(hops: int) -> None:
+    way = [Hop(node="n", component=f"c{number}") for number in range(hops)]
+    answer = an_answer([Output(label="hen", score=0.9)], way=tuple(way))
+    traced = built(answer, a_request(provenance=Provenance(path=way), diagnostics=Diagnostics(trace=True)))
+    whole = [*(hop.component for hop in way), "model champion", "rendezvous"]
+    assert [hop.component for hop in traced.provenance.path] == whole[-32:]
 
 
 def test_a_provenance_that_is_full_keeps_the_newest_hops() -> None:
