@@ -61,9 +61,7 @@ class Device:
             **{"labels": ["here"], "licence": "Apache-2.0", "goldens": [{"values": {"number": 0}}]},
             "queue": {"max_waiting": 500},
         }
-        return write_bundle(
-            self.folder / name, {**fields, "task": name.split("-")[0]}, {"model.py": source.encode()}
-        ).root
+        return write_bundle(self.folder / name, fields, {"model.py": source.encode()}).root
 
     @asynccontextmanager
     async def up(self, *, faults: dict[str, str] | None = None, ready: bool = True) -> AsyncIterator[Supervisor]:

@@ -5,7 +5,11 @@ What each promise is, and which other tests show it, stands in docs/promises.md.
 
 import fcntl
 import hashlib
+import json
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -158,7 +162,7 @@ def test_with_models_slow_hung_killed_wrong_flooding_and_absent_at_once_every_an
 
     async def story() -> None:
         async with Requester(qa_device) as door, qa_device.up(faults=faults) as supervisor:
-            flooder = Flooder(qa_device, forged="steady")
+            flooder = Flooder(qa_device, forged="absent")
             await flooder.bus.start()
             supervisor.kill("model-nest-killed", signal.SIGKILL, restart=False)
             supervisor.kill("model-nest-hung", signal.SIGSTOP)
@@ -382,3 +386,27 @@ def test_two_tasks_on_one_device_share_no_stream_and_one_goes_on_when_the_other_
                 assert {item.request_id: item.payload for item in archive.inputs()} == door.inputs
 
     run(story(), timeout=60)
+
+
+def played(*arguments: str | Path) -> dict[str, Any]:
+    """Run the demo to its end; its summary, once its status said that every promise was kept."""
+    command = [sys.executable, "-m", "roost_edge.demo", "--json", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary: dict[str, Any] = json.loads(done.stdout)
+    assert summary["requests"] == summary["within_sla"] == summary["archived"]
+    return summary
+
+
+@pytest.mark.parametrize("fault", ["hang", "slow:5000", "wrong"])
+def test_the_demo_with_its_champion_at_fault_answers_in_time_by_fallback(tmp_path: Path, fault: str) -> None:
+    for label in ("blue_jay", "open_door"):
+        shutil.copy(BUNDLES / "rules" / "goldens" / f"{label}.jpg", tmp_path)
+    summary = played("--source", tmp_path, "--fault", f"champion={fault}")
+    assert (summary["requests"], summary["by_cause"]) == (2, {"fallback": 2})
+
+
+def test_the_demo_runs_on_photographs(tmp_path: Path, shared_data: Path) -> None:
+    for photograph in sorted((shared_data / "henhouse-cc0" / "images").iterdir())[:2]:
+        shutil.copy(photograph, tmp_path)
+    assert played("--source", tmp_path)["requests"] == 2

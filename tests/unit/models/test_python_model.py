@@ -4,10 +4,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from roost_broker.errors import Malformed
-from roost_broker.messages import Output
+from roost_broker.errors import FrameUnavailable, Malformed
+from roost_broker.messages import FrameRef, Input, Output, Request
 from roost_models.bundle.folder import Bundle
-from roost_models.inference.predictor import ModelInput, Unusable, load_predictor
+from roost_models.inference.predictor import ModelInput, Unusable, load_predictor, model_input
 
 GREY = np.full((6, 8, 3), 51, np.uint8)
 
@@ -47,6 +47,25 @@ def test_labels_left_out_score_zero_and_ties_keep_the_labels_order(make_bundle: 
         make_bundle("def predict(image, context): return {'c': 0.5}", labels=["a", "b", "c"], output={"top": 2})
     )
     assert predictor.predict([ModelInput()]) == [[Output(label="c", score=0.5), Output(label="a", score=0.0)]]
+
+
+def test_for_a_model_without_an_input_contract_no_picture_is_fetched(make_bundle: Callable[..., Bundle]) -> None:
+    def fetch() -> bytes:
+        raise FrameUnavailable("missing", "It is gone.")
+
+    frame = FrameRef(sha256="0" * 64, bytes=1, path="gone.jpg", width=1, height=1)
+    id_ = "0" * 32
+    request = Request(
+        timestamp=1,
+        message_id=id_,
+        request_id=id_,
+        return_address="roost/n/t/results/door",
+        deadline_ms=1,
+        input=Input(frame=frame, values={"x": 1}),
+    )
+    assert model_input(request, load_predictor(make_bundle(input=None)), fetch) == ModelInput(values={"x": 1})
+    with pytest.raises(FrameUnavailable):
+        model_input(request, load_predictor(make_bundle()), fetch)
 
 
 @pytest.mark.parametrize(
