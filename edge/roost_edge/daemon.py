@@ -79,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:  # before the loop took over the signals
         return 0
+    except OSError as error:
+        log.exception("%s. Check that this user may write there, and that the disk is not full.", error)  # noqa: TRY401  # as below
+        return FAILED
     except Exception as error:
         log.exception("failed: %s", f"{type(error).__name__}: {error}")  # noqa: TRY401  # the line alone says what
         return FAILED

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import Clock
@@ -117,7 +117,7 @@ class Decoy:
             batch = [self._inbox.popleft() for _ in range(min(_BATCH, len(self._inbox)))]
             if batch:
                 written = await in_writer(partial(self._archive.write, [one.item for one in batch], self._frames))
-                await self._settle(batch, written)
+                await self._settle(batch, written, stop)
             removed = await in_writer(partial(self._archive.enforce_budget, self._clock.wall_ns()))
             self.counts["frames-removed"] += len(removed.frames)
             if loop.time() >= state_due:
@@ -127,7 +127,7 @@ class Decoy:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), max(0.0, state_due - loop.time()))
 
-    async def _settle(self, batch: Sequence[_Arrived], written: Sequence[Written]) -> None:
+    async def _settle(self, batch: Sequence[_Arrived], written: Sequence[Written], stop: asyncio.Event) -> None:
         """The batch is safe: receipts for the inputs, acknowledgements for the rest."""
         self.counts["batches"] += 1
         for one, result in zip(batch, written, strict=True):
@@ -137,11 +137,11 @@ class Decoy:
             if result.note is not None:
                 self.counts[f"frame-{result.note}"] += 1
             if isinstance(message, Request):
-                await self._give_receipt(one.delivery, message, result)
+                await self._give_receipt(one.delivery, message, result, stop)
             else:
                 one.delivery.ack()
 
-    async def _give_receipt(self, delivery: Delivery, request: Request, written: Written) -> None:
+    async def _give_receipt(self, delivery: Delivery, request: Request, written: Written, stop: asyncio.Event) -> None:
         head = new_header(self._clock, self._node, "decoy")
         payload = encode(
             Receipt(
@@ -157,10 +157,14 @@ class Decoy:
             try:
                 published = self._bus.publish(self._topics.receipts, payload)
             except QueueFull:
-                if not self._receipts:  # the queue is full of what is not ours: the input will come again
+                # Full of what is not ours, or we are told to stop: without a receipt the input will come again.
+                if not self._receipts or stop.is_set():
                     self.counts["receipt-not-sent"] += 1
                     return
-                await asyncio.wait(self._receipts, return_when=asyncio.FIRST_COMPLETED)
+                stopping = asyncio.ensure_future(stop.wait())
+                waiting: set[asyncio.Future[Any]] = {*self._receipts, stopping}
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                stopping.cancel()
             else:
                 break
         self._receipts.add(published)

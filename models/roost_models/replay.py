@@ -97,7 +97,7 @@ class _Replay:
         self._bundle = bundle
         self._clock = clock
         predictor = load_predictor(bundle)
-        self._runtime = predictor.runtime  # once: it looks up what is installed
+        self._runtime = predictor.runtime
         self._evaluator = Evaluator(predictor, archive.frames, clock.monotonic_ns, threading.Event())
         self._models = archive.models_of(bundle.digest)
         self._skipped: Counter[str] = Counter()

@@ -5,6 +5,7 @@ import base64
 import io
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -226,6 +227,47 @@ def test_a_frame_that_is_gone_costs_the_snapshot_and_not_the_alert(tmp_path):
     counts = asyncio.run(scene())
     assert counts["snapshot-frame-missing"] == 1
     assert counts["new"] == 1
+
+
+def test_a_frame_that_cannot_be_read_costs_the_snapshot_and_not_the_role(tmp_path):
+    fabric = Fabric("memory", tmp_path)
+
+    async def scene():
+        frames = FrameStore(tmp_path / "frames")
+        frame = picture(frames)
+        frames.remove(frame.sha256)
+        frames.path(frame.sha256).mkdir()  # reading it is an OSError, as on a failing card
+        async with listening(fabric.bus("stranger")) as stranger:
+            async with working(fabric, tmp_path, QUICK) as role:
+                await stranger.until(lambda: stranger.of(Info))
+                stranger.bus.publish(TASK.results("nest"), encode(result(frame=frame)))
+                await stranger.until(lambda: len(stranger.alerts()) == 2)
+                await eventually(lambda: role.counts["snapshot-failed"])
+            return role.counts
+
+    assert asyncio.run(scene())["new"] == 1
+
+
+def test_an_outbox_that_fails_ends_the_role_with_its_reason_and_says_that_nobody_is_there(tmp_path):
+    fabric = Fabric("memory", tmp_path)
+
+    async def scene():
+        async with listening(fabric.bus("stranger")) as stranger:
+            role = make_role(fabric.bus("coop-1-alerts"), tmp_path, PATIENT)
+            running = asyncio.create_task(role.run(asyncio.Event()))
+            await stranger.until(lambda: stranger.of(Info))
+            with sqlite3.connect(tmp_path / "alerts.db") as other:
+                other.execute("DROP TABLE sighting")
+            other.close()
+            stranger.bus.publish(TASK.results("nest"), encode(result()))
+            with pytest.raises(sqlite3.OperationalError, match="no such table"):
+                await running
+            await stranger.until(lambda: stranger.of(Availability)[-1].state == "offline")
+            return stranger.of(RoleState)[-1]
+
+    state = asyncio.run(scene())
+    assert state.state == "failed"
+    assert "no such table" in state.detail
 
 
 def test_while_the_broker_is_away_sightings_end_and_their_alerts_follow_when_it_is_back(tmp_path):

@@ -179,3 +179,13 @@ sys.stdin.read()
         assert not ended_within(child, 0)
         parent.kill()
     assert ended_within(child, 10)
+
+
+def test_a_data_folder_that_cannot_be_used_is_said_with_what_to_do(settings: Path) -> None:
+    (settings.parent / "data").write_text("in the way")
+    done = subprocess.run(
+        command(settings, "injector"), capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "Check that this user may write there" in json.loads(line)["message"]

@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -36,7 +37,7 @@ from roost_broker.presence import role_will
 from roost_broker.topics import NodeTopics, TaskTopics
 from roost_models.archive.reading import ArchiveReader
 from roost_models.archive.settings import ArchiveSettings
-from roost_models.archive.writing import Archive
+from roost_models.archive.writing import Archive, Item, Written
 from roost_models.decoy import Decoy
 
 MakeBus: TypeAlias = Callable[..., Bus]
@@ -341,5 +342,51 @@ def test_when_the_database_fails_the_decoy_ends_loudly_and_gives_no_receipt(
         assert len(with_receipt) < 399
         archive.close()
         await listener.bus.stop()
+
+    run(main())
+
+
+class GatedArchive(Archive):
+    """An archive on a slow card: it writes when it is let."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reached, self.gate = threading.Event(), threading.Event()
+
+    def write(self, items: Sequence[Item], source: FrameStore | None = None) -> tuple[Written, ...]:
+        self.reached.set()
+        self.gate.wait()
+        return super().write(items, source)
+
+
+def test_told_to_stop_while_receipts_wait_for_an_absent_broker_it_stops(
+    topics: TaskTopics, tmp_path: Path, run: Any
+) -> None:
+    """1. Inputs are written slowly. 2. The broker goes. 3. More receipts than the bus queues are due. 4. Stop."""
+    memory = MemoryBroker()
+
+    async def main() -> None:
+        source, bus = MemoryBus(memory, "source"), MemoryBus(memory, "decoy", max_queued=3)
+        await source.start()
+        with GatedArchive(tmp_path / "archive") as archive:
+            frames = FrameStore(tmp_path / "frames")
+            decoy = Decoy(bus, topics, archive, frames, clock=CLOCK, node=topics.device.node, session=1)
+            stop = asyncio.Event()
+            running = asyncio.ensure_future(decoy.run(stop))
+            while decoy.counts["request"] < 4:
+                if not archive.reached.is_set():
+                    source.publish(topics.input, request_payload(1))
+                    await asyncio.to_thread(archive.reached.wait, 0.05)
+                elif not archive.gate.is_set():
+                    for number in range(2, 9):
+                        await source.publish(topics.input, request_payload(number))
+                    memory.cut("decoy", hold=True)
+                    archive.gate.set()
+                await asyncio.sleep(0)
+            stop.set()
+            async with asyncio.timeout(10):
+                await running
+            assert decoy.counts["receipt-not-sent"]
+        await source.stop()
 
     run(main())

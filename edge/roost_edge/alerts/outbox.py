@@ -86,13 +86,16 @@ class Outbox:
         self._max_waiting = max_waiting
         path.parent.mkdir(parents=True, exist_ok=True)
         # The role calls from worker threads, one call at a time.
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_TABLES)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._db.executescript(_TABLES)
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.DatabaseError as error:
-            self._db.close()
             raise PeerError(
                 f"{path} cannot be used as the alerts' outbox: {error}.",
                 "Move the file away; alerts that waited in it are lost, everything else goes on.",
@@ -186,4 +189,7 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        if kind is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:  # SQLite itself rolls back when the medium is full
+            self._db.execute("ROLLBACK")

@@ -110,37 +110,53 @@ class AlertsRole:
             notify=self._wake.set,
         )
         try:
-            kept = outbox.load()
-            self._core.restore(kept.sightings, kept.remembered, self._clock.monotonic_ns(), same_boot=kept.same_boot)
-            for task in self._tasks:
-                letters = DeadLetters(self._bus, task.deadletter, "alerts", self._clock)
-                self._bus.subscribe(task.all_results, partial(self._arrived, task.task, letters))
-            self._bus.on_connection(partial(self._connection_changed, postman))
-            self._presence.starting()
-            if await self._connected_before(stop):
-                await self._work(outbox, postman, stop)
-                self._presence.stopped()
-                self._say_available("offline")
-            await self._bus.stop()
-            await postman.clear()
+            await self._live(outbox, postman, stop)
+        except Exception as error:
+            self._presence.failed(str(error) or type(error).__name__)
+            self._say_available("offline")
+            raise
         finally:
-            outbox.close()
+            await self._bus.stop()
+            try:
+                await postman.clear()
+            finally:
+                outbox.close()
+
+    async def _live(self, outbox: Outbox, postman: Postman, stop: asyncio.Event) -> None:
+        """From restoring what was kept to being told to stop."""
+        kept = outbox.load()
+        self._core.restore(kept.sightings, kept.remembered, self._clock.monotonic_ns(), same_boot=kept.same_boot)
+        for task in self._tasks:
+            letters = DeadLetters(self._bus, task.deadletter, "alerts", self._clock)
+            self._bus.subscribe(task.all_results, partial(self._arrived, task.task, letters))
+        self._bus.on_connection(partial(self._connection_changed, postman))
+        self._presence.starting()
+        if await self._connected_before(stop):
+            await self._work(outbox, postman, stop)
+            self._presence.stopped()
+            self._say_available("offline")
 
     async def _work(self, outbox: Outbox, postman: Postman, stop: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as group:  # whichever fails ends all: an edge dies loudly
-            helpers = (group.create_task(self._snapshots.run()), group.create_task(self._wake_at(stop)))
-            self._presence.ready()
-            state_due = self._clock.monotonic_ns() + _STATE_EVERY
+        helpers = (asyncio.ensure_future(self._snapshots.run()), asyncio.ensure_future(self._wake_at(stop)))
+        for helper in helpers:
+            helper.add_done_callback(lambda _: self._wake.set())
+        self._presence.ready()
+        state_due = self._clock.monotonic_ns() + _STATE_EVERY
+        try:
             while not stop.is_set():
                 self._wake.clear()
+                if helpers[0].done():
+                    helpers[0].result()  # its defect ends the role: an edge dies loudly
                 await self._turn(outbox, postman)
                 now = self._clock.monotonic_ns()
                 if now >= state_due:
                     self._presence.publish()
                     state_due = now + _STATE_EVERY
                 await self._sleep()
+        finally:
             for helper in helpers:
                 helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
 
     async def _connected_before(self, stop: asyncio.Event) -> bool:
         """Wait for the broker; False when told to stop meanwhile."""

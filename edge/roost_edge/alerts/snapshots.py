@@ -17,7 +17,7 @@ from roost_edge.alerts.thumbnail import thumbnail
 
 
 class Snapshots:
-    """Turns wanted frames into small retained pictures, the newest only. Failures are counted, never raised."""
+    """Turns wanted frames into small retained pictures, the newest only. A failure costs the picture and is counted."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Snapshots:
             small = await asyncio.to_thread(self._make, wanted.frame)
         except FrameUnavailable as error:
             self._counts[f"snapshot-frame-{error.reason}"] += 1
-        except PeerError:
+        except (PeerError, OSError):
             self._counts["snapshot-failed"] += 1
         else:
             payload = self._write(wanted, small)

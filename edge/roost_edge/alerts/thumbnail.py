@@ -6,6 +6,7 @@ from roost_broker.errors import PeerError
 
 _QUALITIES = (80, 65, 50, 35)
 _SMALLEST = 48
+_MAX_PIXELS = 25_000_000
 
 
 def thumbnail(jpeg: bytes, *, width: int, max_bytes: int) -> bytes:
@@ -17,10 +18,14 @@ def thumbnail(jpeg: bytes, *, width: int, max_bytes: int) -> bytes:
     from PIL import Image, ImageOps  # a process without alerts never pays for Pillow
 
     try:
-        with Image.open(io.BytesIO(jpeg)) as opened:
+        with Image.open(io.BytesIO(jpeg), formats=("JPEG", "PNG", "BMP")) as opened:
+            if opened.width * opened.height > _MAX_PIXELS:  # before anything of it is unpacked
+                raise PeerError(f"A frame of {opened.width}×{opened.height} is too large to be shown.")
             opened.draft("RGB", (width, width))
             picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except PeerError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many kinds of error at damaged files
         raise PeerError(f"The frame is not a picture that can be shown: {error}.") from error
     side = width
     while side >= _SMALLEST:

@@ -90,6 +90,8 @@ class Capture:
         )
         self._trigger = trigger.Trigger(self._settings)
         self._event_id = ""
+        self._motion_told = b""
+        bus.on_connection(self._on_connection)
         self._last_accepted_ns: int | None = None
         self._finished = ""
         self._fatal: asyncio.Future[None] | None = None
@@ -248,8 +250,16 @@ class Capture:
             event_id=self._event_id if on else None,
             area=area if on else None,
         )
-        with contextlib.suppress(QueueFull):  # the broker is long away; the next change is told
-            self._bus.publish(self._camera.motion, encode(message), retain=True)
+        self._motion_told = encode(message)
+        self._publish_motion()
+
+    def _publish_motion(self) -> None:
+        with contextlib.suppress(QueueFull):  # the broker is long away; it is told when it is back
+            self._bus.publish(self._camera.motion, self._motion_told, retain=True)
+
+    def _on_connection(self, up: bool) -> None:
+        if up and self._motion_told:  # a broker that was killed may hold an older state, such as "on"
+            self._publish_motion()
 
     async def _ask(self, frame: Frame) -> None:
         asking = self._disk_thread.call(self._asking.ask, frame, self._event_id)

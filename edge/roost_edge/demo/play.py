@@ -77,11 +77,13 @@ class Play:
             settings = stage.build(self._folder, self._options, henhouse=self._henhouse, port=self._broker.port)
             faults = {_role(fault): fault.kind for fault in self._options.faults if not fault.by_signal}
             supervisor = Supervisor(settings, faults=faults, on_change=self._role_changed)
-            keeper = asyncio.create_task(self._keep_broker())
+            over = asyncio.Event()
+            keeper = asyncio.create_task(self._keep_broker(over))
             try:
                 return await self._with_device(supervisor)
             finally:
-                keeper.cancel()
+                over.set()
+                await keeper  # it may just be starting the broker: that one must be stopped, too
         finally:
             self._broker.stop()
 
@@ -178,11 +180,13 @@ class Play:
             async with asyncio.timeout(_TICK_S):
                 await until.wait()
 
-    async def _keep_broker(self) -> None:
+    async def _keep_broker(self, over: asyncio.Event) -> None:
         """Start the broker again when it has died."""
-        while True:
-            await asyncio.sleep(0.2)
-            if not self._broker.running:
+        while not over.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await over.wait()
+            if not over.is_set() and not self._broker.running:
                 self._notes.append("The broker ended and was started again.")
                 with suppress(RoostError):  # the port may be taken for a moment; it is tried again
                     await asyncio.to_thread(self._broker.start)

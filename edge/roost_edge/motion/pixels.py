@@ -1,7 +1,7 @@
 """What differs from the background, in numbers: the pixel half of the motion detector.
 
 All arithmetic is float32: subtracting uint8 pictures wraps round, the classic way not to see a large dark bird. Nothing
-here knows about time beyond the share by which to learn; `motion` decides what the numbers mean.
+here knows about time beyond the share by which to learn; `detector` decides what the numbers mean.
 """
 
 from __future__ import annotations

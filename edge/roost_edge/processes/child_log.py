@@ -1,13 +1,18 @@
 """A child's stderr in a file of bounded size: the current one and one before it."""
 
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 _MAX_LINE = 16_000
 
 
 class ChildLog:
-    """Appends lines to `path`; at `limit_bytes` the file becomes `<name>.1` and a new one begins."""
+    """Appends lines to `path`; at `limit_bytes` the file becomes `<name>.1` and a new one begins.
+
+    A medium that is full costs lines of the file, never the role: `last_lines` has them all the same.
+    """
 
     def __init__(self, path: Path, *, limit_bytes: int = 1_000_000, keep_lines: int = 50) -> None:
         self._path = path
@@ -15,7 +20,7 @@ class ChildLog:
         self._last: deque[str] = deque(maxlen=keep_lines)
         self._rest = b""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab")
+        self._file: BinaryIO = path.open("ab", buffering=0)
 
     def feed(self, data: bytes) -> list[str]:
         """Take bytes as they came from the pipe; returns the lines that are complete now."""
@@ -40,12 +45,13 @@ class ChildLog:
         self._file.close()
 
     def _take(self, line: bytes) -> str:
-        self._file.write(line + b"\n")
-        self._file.flush()
-        if self._file.tell() >= self._limit:
-            self._file.close()
-            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
-            self._file = self._path.open("ab")
+        with suppress(OSError):
+            self._file.write(line + b"\n")
+            if self._file.tell() >= self._limit:
+                self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+                fresh = self._path.open("ab", buffering=0)
+                self._file.close()
+                self._file = fresh
         text = line.decode(errors="replace")
         self._last.append(text)
         return text

@@ -78,9 +78,10 @@ class SupervisedRole:
 
     async def _keep_running(self, log: ChildLog) -> None:
         while self._wanted():
-            status, started = await self._run_once(log)
+            started = self._clock.monotonic_ns()
+            ended = await self._run_once(log)
             if not self._wanted():
-                self._on_change(self.role.name, f"ended {_in_words(status)}")
+                self._on_change(self.role.name, ended)
                 return
             decision = after_exit(
                 self._policy,
@@ -92,7 +93,7 @@ class SupervisedRole:
             self._failures = decision.failures
             self.never_ready = 0 if self._was_ready(self) else self.never_ready + 1
             wait = max(0, decision.due_ns - self._clock.monotonic_ns()) / SECOND
-            self._on_change(self.role.name, f"ended {_in_words(status)}; starts again in {wait:.1f} s")
+            self._on_change(self.role.name, f"{ended}; starts again in {wait:.1f} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
             self.restarts += 1
@@ -113,16 +114,18 @@ class SupervisedRole:
     def _wanted(self) -> bool:
         return self._again  # read anew each time: it changes while `run` waits
 
-    async def _run_once(self, log: ChildLog) -> tuple[int, int]:
-        """One process from start to end: its exit status, and when it was started (ns)."""
+    async def _run_once(self, log: ChildLog) -> str:
+        """One process from start to end; returns how it ended."""
         self.session_before = _stored_number(self._session_path)
-        started = self._clock.monotonic_ns()
-        self._child = await Child.start(self._command, log, lambda line: self._on_line(self.role.name, line))
+        try:
+            self._child = await Child.start(self._command, log, lambda line: self._on_line(self.role.name, line))
+        except OSError as error:  # no memory or no process left: as transient as any other end
+            return f"could not be started ({error.strerror})"
         self._on_change(self.role.name, "started")
         if not self._wanted():  # told to stop while the process was being made
             self._child.kill()
         try:
-            return await self._child.ended(), started
+            return f"ended {_in_words(await self._child.ended())}"
         finally:
             self._child.kill()  # on cancellation; after an ordinary end it finds nobody but forgotten grandchildren
             self._child = None

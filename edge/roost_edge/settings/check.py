@@ -1,6 +1,6 @@
 """Is this settings file one that a device can run on? Everything that can be known without starting a role.
 
-`settings.load` says whether the file itself is right; this also opens what it names: schedules, bundles, pictures,
+`loading.load` says whether the file itself is right; this also opens what it names: schedules, bundles, pictures,
 the data folder, the disk. Nothing of a bundle is run, and nothing is left behind.
 """
 

@@ -55,6 +55,8 @@ def read_document(path: Path) -> tuple[dict[str, Any], LineMap]:
         raise SettingsError(path, line, "", "this is not UTF-8.", "Save the file as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(error, path, text) from error
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, lists 1,000 deep
+        raise SettingsError(path, 1, "", f"this cannot be read: {error}.", "Is it the right file?") from error
 
 
 def _syntax_error(error: tomllib.TOMLDecodeError, path: Path, text: str) -> SettingsError:

@@ -11,7 +11,6 @@ from roost_broker.clock import Clock
 from roost_broker.errors import Misuse
 from roost_edge.sources.frame import CameraFailed, Frame
 from roost_edge.sources.pace import Pace
-from roost_edge.sources.scale import rgb_from_bgr
 from roost_edge.sources.settings import CameraSettings
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class FolderSource:
                 wall_ns=self._clock.wall_ns(),
                 index=self._index - 1,
                 media_ns=now,
-                name=file.name,
+                name=file.name.encode("utf-8", "replace").decode(),  # a name that is no UTF-8 cannot travel
                 encoded=data if file.suffix.lower() in (".jpg", ".jpeg") else None,
             )
         return None
@@ -104,8 +103,7 @@ def _natural(file: Path) -> list[tuple[int, str]]:
 
 
 def _load(file: Path) -> tuple[bytes, Image]:
-    import cv2
-    import numpy as np
+    from roost_models.inference import images  # the models' own decoder: upright by EXIF, and safe from picture bombs
 
     try:
         if file.stat().st_size > _MAX_FILE_BYTES:
@@ -114,10 +112,6 @@ def _load(file: Path) -> tuple[bytes, Image]:
     except OSError as error:
         raise CameraFailed(f"{file} cannot be read ({error.strerror}) and was skipped.") from error
     try:
-        # Upright as the camera meant it (EXIF), as the models' own decoder does.
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error as error:
-        raise CameraFailed(f"{file} cannot be decoded and was skipped.") from error
-    if image is None:
-        raise CameraFailed(f"{file} is not a picture that can be decoded and was skipped.")
-    return data, rgb_from_bgr(image)
+        return data, images.decode(data)
+    except images.BadImage as error:
+        raise CameraFailed(f"{file} was skipped. {error.problem}") from error

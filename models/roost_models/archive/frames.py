@@ -7,6 +7,7 @@ the row follows as soon as one can be written (at the latest when the archive is
 """
 
 import errno
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from roost_broker.errors import FrameUnavailable
 from roost_broker.frames import FrameStore
 from roost_broker.messages import FrameRef
 from roost_models.archive.budget import HeldFrame, Removals, plan
+from roost_models.archive.schema import no_room
 from roost_models.archive.settings import ArchiveSettings
 
 
@@ -81,9 +83,11 @@ class FrameShelf:
             budget=self._settings.budget_bytes,
             low_water=self._settings.low_water,
         )
-        self._mark_removed(removals.frames, now_ns)
+        marked = self._try_to_mark(removals.frames, now_ns)
         for frame in removals.frames:
             self._store.remove(frame.sha256)
+        if not marked:
+            self._mark_removed(removals.frames, now_ns)
         self._held -= removals.bytes
         return removals
 
@@ -102,6 +106,16 @@ class FrameShelf:
             (self._settings.slice_frames,),
         )
         return [HeldFrame(row[0], row[1]) for row in rows.fetchall()]
+
+    def _try_to_mark(self, frames: Iterable[HeldFrame], now_ns: int) -> bool:
+        """False when the medium is too full for it: then the files go first, and make the room."""
+        try:
+            self._mark_removed(frames, now_ns)
+        except sqlite3.OperationalError as error:
+            if not no_room(error):
+                raise
+            return False
+        return True
 
     def _mark_removed(self, frames: Iterable[HeldFrame], now_ns: int) -> None:
         with self._db.atomic():

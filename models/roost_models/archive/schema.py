@@ -18,6 +18,7 @@ FRAMES = "frames"
 LOCK = "archive.lock"
 SCHEMA_VERSION = 1
 _BUSY_S = 30.0
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 _TABLES = """
 CREATE TABLE boots (
@@ -143,7 +144,8 @@ def open_for_reading(root: Path) -> Database:
         raise _unreadable(path, error) from error
     try:
         db = Database(connection, recursive_triggers=False)
-        _check_version(db, path)
+        if _check_version(db, path) == 0:  # its decoy has only just begun
+            raise Misuse(f"The archive in {root} holds nothing yet.", "Try again when something was archived.")
     except sqlite3.DatabaseError as error:
         connection.close()
         raise _unreadable(path, error) from error
@@ -153,8 +155,13 @@ def open_for_reading(root: Path) -> Database:
     return db
 
 
-def _check_version(db: Database, path: Path) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+def no_room(error: sqlite3.OperationalError) -> bool:
+    """Whether the medium is full (or can no longer be written to, which looks the same to SQLite)."""
+    return error.sqlite_errorcode in _FULL
+
+
+def _check_version(db: Database, path: Path) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise Misuse(
             f"{path} was written by a newer Roost (archive version {version}, known here: {SCHEMA_VERSION}).",
@@ -162,6 +169,7 @@ def _check_version(db: Database, path: Path) -> None:
         )
     if version == 0 and db.table_names():
         raise Misuse(f"{path} is a database, but not an archive of Roost.", "Name another folder for the archive.")
+    return version
 
 
 def _unreadable(path: Path, error: sqlite3.DatabaseError) -> PeerError:

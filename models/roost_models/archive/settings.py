@@ -1,4 +1,4 @@
-"""Settings of the archive. Apart from `archive` so that whoever only reads settings loads no database code."""
+"""Settings of the archive. In a module of their own, so that whoever only reads settings loads no database code."""
 
 from msgspec import Struct
 
@@ -18,8 +18,8 @@ class ArchiveSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Further versions of one input (re-published with another attempt number) that are kept at most."""
 
     def __post_init__(self) -> None:
-        if not self.budget_mb > 0:
-            raise ValueError("budget_mb must be above 0; it is the millions of bytes of frames that are kept")
+        if not 0 < self.budget_mb <= 10**9:  # TOML knows `inf`
+            raise ValueError("budget_mb must be above 0 and at most 10**9; it is millions of bytes of frames kept")
         if not 0 < self.low_water <= 1:
             raise ValueError("low_water must be above 0 and at most 1; it is a share of the budget")
         if not 1 <= self.slice_frames <= 10_000:

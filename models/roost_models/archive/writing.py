@@ -36,8 +36,6 @@ from roost_models.archive.frames import FrameShelf, Taken
 from roost_models.archive.reading import ArchiveReader, as_request
 from roost_models.archive.settings import ArchiveSettings as ArchiveSettings
 
-_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE)
-
 
 class ArchiveFull(RoostError):
     """The database could not grow. Nothing of the batch was written, so no receipt may be given for it."""
@@ -134,7 +132,7 @@ class Archive(ArchiveReader):
             with self._db.atomic():
                 written = tuple(self._write(item, frames) for item in items)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode in _FULL:
+            if archive_schema.no_room(error):
                 raise ArchiveFull(
                     f"The archive in {self.root} cannot grow: {error}.",
                     "Make room on its medium, or lower the archive's budget_mb.",

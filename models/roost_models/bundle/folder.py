@@ -90,8 +90,11 @@ def files_below(root: Path) -> set[str]:
 
 def read_verified(path: Path, name: str, entry: FileEntry) -> bytes:
     """Bytes of a file that has the size and digest of `entry`. Raises `Malformed` otherwise."""
-    _check_size(path, name, entry)
-    data = path.read_bytes()
+    try:
+        _check_size(path, name, entry)
+        data = path.read_bytes()
+    except OSError as error:
+        raise Malformed(f"File {name!r} cannot be read: {error.strerror}.", "Copy the bundle again.") from error
     if hashlib.sha256(data).hexdigest() != entry.sha256:
         raise _altered(name)
     return data

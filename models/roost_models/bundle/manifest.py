@@ -25,7 +25,8 @@ MAX_TOTAL_BYTES = 512_000_000
 MAX_SIDE = 4096
 """Largest width or height, in pixels, that a model may ask for."""
 
-Version: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
+Version: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$(?!\n)")]
+Distribution: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$(?!\n)")]
 Text: TypeAlias = Annotated[str, Meta(max_length=4000)]
 Side: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 
@@ -44,7 +45,7 @@ class FileEntry(_Part, frozen=True, kw_only=True):
 
 
 class ImageContract(_Part, frozen=True, kw_only=True):
-    """How a picture becomes the model's input; the steps in this order (`preprocess` carries them out).
+    """How a picture becomes the model's input; the steps in this order (`inference.preprocess` carries them out).
 
     1. `resize` to width × height: `squeeze` ignores the aspect ratio, `crop` takes the largest centred part of the
        right shape, `pad` fits the whole picture in and fills the rest with black. `method` is Pillow's filter.
@@ -79,9 +80,9 @@ class RuntimePins(_Part, frozen=True, kw_only=True):
 
     python: Text = ""
     """Version specifier such as `>=3.11,<3.14`; empty is any."""
-    engine: dict[str, str] = field(default_factory=dict)
+    engine: dict[Distribution, str] = field(default_factory=dict)
     """Distribution → specifier; *one* of them must be installed, and the loader uses that one."""
-    packages: dict[str, str] = field(default_factory=dict)
+    packages: dict[Distribution, str] = field(default_factory=dict)
     """Distribution → specifier; *all* must be installed."""
 
     def __post_init__(self) -> None:

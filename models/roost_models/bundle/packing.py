@@ -2,16 +2,21 @@
 
 Written: names in order, a fixed time, stored without compression (compressors differ between machines, weights hardly
 shrink). Read: stored plain files with bundle names only; so nothing can escape the folder, be a link, or unpack to
-more than it weighs. Unpacking goes beside the target and appears whole, by one rename.
+more than it weighs. Unpacking goes beside the target and appears whole, by one rename; one process of a cache unpacks
+at a time, and clears away what one that was killed has left.
 """
 
+import fcntl
 import os
 import shutil
 import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from roost_broker.errors import Malformed, Misuse
 from roost_models.bundle.folder import Bundle, open_folder
@@ -30,6 +35,9 @@ from roost_models.bundle.manifest import (
 SUFFIX = ".roost"
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say
 _COPY_AGAIN = "Fetch or pack the bundle again."
+_UNPACKING = ".unpack-"
+_ZIP_END, _ZIP64_LOCATOR = 22, 20
+_MAX_INDEX_BYTES = 512 * (MAX_FILES + 1)  # an entry is 46 bytes and a name of at most 200
 # What zipfile raises at damaged or hostile archives.
 _ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, ValueError, zlib.error)
 
@@ -62,10 +70,27 @@ def pack(bundle: Bundle, target: Path) -> Path:
 def open_packed(path: Path, cache: Path | None = None) -> Bundle:
     """Unpack (once) and open a `.roost` file. Raises `Malformed` with the reason."""
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            return _open(archive, cache or default_cache())
+        with path.open("rb") as file:
+            _check_index(file)
+            with zipfile.ZipFile(file) as archive:
+                return _open(archive, cache or default_cache())
     except _ZIP_ERRORS as error:
         raise Malformed(f"{path.name} is not a packed bundle: {error}.", _COPY_AGAIN) from error
+
+
+def _check_index(file: BinaryIO) -> None:
+    """Refuse an index too large for a bundle, before zipfile reads it into memory as a whole.
+
+    Ours stands at the end, without comment and without zip64 (APPNOTE.TXT 4.3.15, 4.3.16).
+    """
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _ZIP64_LOCATOR - _ZIP_END))
+    tail = file.read()
+    end = tail[-_ZIP_END:]
+    if not end.startswith(b"PK\5\6") or tail.startswith(b"PK\6\7"):
+        raise zipfile.BadZipFile("no plain zip index at its end")
+    size = int.from_bytes(end[12:16], "little")
+    if size > _MAX_INDEX_BYTES:
+        raise Malformed(f"An index of {size} bytes is over the limit of {_MAX_INDEX_BYTES}.", _COPY_AGAIN)
 
 
 def _open(archive: zipfile.ZipFile, cache: Path) -> Bundle:
@@ -74,14 +99,35 @@ def _open(archive: zipfile.ZipFile, cache: Path) -> Bundle:
     manifest, digest = parse(data), digest_of(data)
     _compare(entries, manifest)
     folder = cache / digest
+    if (bundle := _unpacked(folder, digest)) is not None:
+        return bundle
+    cache.mkdir(parents=True, exist_ok=True)
+    with _alone_in(cache):
+        if (bundle := _unpacked(folder, digest)) is None:  # still: another process may just have done it
+            bundle = _unpack(archive, entries, folder)
+    return bundle
+
+
+def _unpacked(folder: Path, digest: str) -> Bundle | None:
+    """The bundle in the cache; None when it was never unpacked, or was damaged since."""
     try:
         bundle = open_folder(folder)
-        if bundle.digest == digest:
-            return bundle
-    except (Malformed, Misuse):
-        pass  # never unpacked, or damaged since: unpack (again)
-    _unpack(archive, entries, folder)
-    return open_folder(folder)
+    except (Malformed, Misuse, OSError):  # the last: another process is just replacing a damaged one
+        return None
+    return bundle if bundle.digest == digest else None
+
+
+@contextmanager
+def _alone_in(cache: Path) -> Iterator[None]:
+    """Hold a lock on the cache's folder, which the kernel takes back from a process that is killed."""
+    handle = os.open(cache, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for left in cache.glob(f"{_UNPACKING}*"):  # by somebody who held the lock and is no more
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _checked_entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -126,10 +172,9 @@ def _compare(entries: dict[str, zipfile.ZipInfo], manifest: Manifest) -> None:
             )
 
 
-def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], folder: Path) -> None:
-    """Write beside, verify, rename. Of two processes that do so at once either may win: the content is the same."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".unpack-", dir=folder.parent))
+def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], folder: Path) -> Bundle:
+    """Write beside, verify, rename."""
+    beside = Path(tempfile.mkdtemp(prefix=_UNPACKING, dir=folder.parent))
     try:
         for name, info in entries.items():
             target = beside / name
@@ -137,15 +182,12 @@ def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], folde
             with archive.open(info) as source, target.open("wb") as sink:
                 shutil.copyfileobj(source, sink)
         open_folder(beside)
-        if folder.exists():
+        if folder.exists():  # damaged
             shutil.rmtree(folder)
-        try:
-            beside.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
+        beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+    return open_folder(folder)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -8,8 +8,8 @@ import platform
 import re
 from importlib import metadata
 
-_CLAUSE = re.compile(r"(==|!=|>=|<=|<|>)\s*(\d+(?:\.\d+)*)(\.\*)?\Z")
-_RELEASE = re.compile(r"\d+(?:\.\d+)*")
+_RELEASE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
+_CLAUSE = re.compile(rf"(==|!=|>=|<=|<|>)\s*({_RELEASE.pattern})(\.\*)?\Z")
 
 
 def check_spec(spec: str) -> None:
@@ -17,7 +17,7 @@ def check_spec(spec: str) -> None:
     for clause in filter(None, (part.strip() for part in spec.split(","))):
         match = _CLAUSE.match(clause)
         if match is None or (match[3] and match[1] not in ("==", "!=")):
-            raise ValueError(f"{clause!r} is not a version pin (write for example '>=2.1,<3' or '==2.14.0')")
+            raise ValueError(f"{clause[:100]!r} is not a version pin (write for example '>=2.1,<3' or '==2.14.0')")
 
 
 def satisfies(version: str, spec: str) -> bool:

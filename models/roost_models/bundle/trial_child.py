@@ -1,8 +1,10 @@
 """The program a trial runs in a child process: `python -m roost_models.bundle.trial_child bundle PATH | model PATH`.
 
-One JSON object on stdout: a `Trial`, `ModelFacts` or `Problem`. Being killed by a damaged model is part of its job.
+One JSON object on stdout: a `Trial`, `ModelFacts` or `Problem`; what the model itself prints goes to stderr.
+Being killed by a damaged model is part of its job.
 """
 
+import os
 import resource
 import sys
 import time
@@ -31,6 +33,8 @@ _WORTHWHILE = 0.9
 def main(arguments: list[str]) -> int:
     """Exit status 0 with an answer, whatever the answer is."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is an answer here, not a case for a core dump
+    ours = os.dup(1)
+    os.dup2(2, 1)  # the model's own `print` must not spoil the answer
     kind, path = arguments
     answer: Trial | ModelFacts | Problem
     try:
@@ -39,7 +43,8 @@ def main(arguments: list[str]) -> int:
         answer = Problem(problem=error.problem, remedy=error.remedy)
     except Exception as error:  # noqa: BLE001 — whatever the author's code raises becomes a sentence
         answer = Problem(problem=f"{type(error).__name__}: {error}.", remedy="Correct the model.")
-    sys.stdout.buffer.write(msgspec.json.encode(answer))
+    with open(ours, "wb") as stdout:  # noqa: PTH123 — a descriptor, not a path
+        stdout.write(msgspec.json.encode(answer))
     return 0
 
 

@@ -105,10 +105,18 @@ How good it is, measured on what, and where it must not be trusted:
 
 
 def _check_replaceable(folder: Path) -> None:
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise Misuse(f"{folder} holds files but no {MANIFEST}.", "Give a new folder; nothing was changed.")
+    remedy = "Give a new folder; nothing was changed."
     if folder.exists() and not folder.is_dir():
-        raise Misuse(f"{folder} is not a folder.", "Give a new folder; nothing was changed.")
+        raise Misuse(f"{folder} is not a folder.", remedy)
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:  # web applications have a manifest.json too
+        own = set(parse(read_manifest(folder)).files)
+        others = sorted(files_below(folder) - own)
+    except (Malformed, Misuse) as error:
+        raise Misuse(f"{folder} holds files, and is not a bundle: {error.problem}", remedy) from error
+    if others:
+        raise Misuse(f"{folder} holds {others[0]!r}, which is not of the bundle there.", remedy)
 
 
 def _loose(folder: Path) -> dict[str, Any]:

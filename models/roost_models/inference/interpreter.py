@@ -3,7 +3,7 @@
 Rules:
 
 1. Bytes, never a file name: the interpreter takes what was verified. A damaged file segfaults tflite-runtime, so
-   whoever tries a strange one does it in a child process (`trial`).
+   whoever tries a strange one does it in a child process (`bundle.trial`).
 2. One thread for each model; parallelism is by model (two threads gave a p95 of up to 150 ms on two cores).
 3. One interpreter for each batch size, made when first needed. Scores do not depend on the batch.
 4. Only building an interpreter proves an environment: numpy 2 beside tflite-runtime imports well and dies here.

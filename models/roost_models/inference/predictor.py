@@ -89,6 +89,7 @@ class TflitePredictor:
         self._contract: ImageContract = manifest.input
         self._model = TfliteModel(bundle.read(manifest.entry), engines_here(manifest))
         _check_shapes(manifest, self._contract, self._model)
+        self._runtime = f"{engine_version(self._model.engine)} {self._model.number_format} {_pillow()}"
 
     @property
     def labels(self) -> list[str]:
@@ -98,7 +99,7 @@ class TflitePredictor:
     @property
     def runtime(self) -> str:
         """See `Predictor`."""
-        return f"{engine_version(self._model.engine)} {self._model.number_format} {_pillow()}"
+        return self._runtime
 
     @property
     def takes_pictures(self) -> bool:
@@ -135,6 +136,7 @@ class PythonPredictor:
     def __init__(self, bundle: Bundle) -> None:
         self.manifest = bundle.manifest
         self._model = PythonModel(bundle)
+        self._runtime = f"python {python_version()} numpy {metadata.version('numpy')} {_pillow()}"
 
     @property
     def labels(self) -> list[str]:
@@ -144,7 +146,7 @@ class PythonPredictor:
     @property
     def runtime(self) -> str:
         """See `Predictor`."""
-        return f"python {python_version()} numpy {metadata.version('numpy')} {_pillow()}"
+        return self._runtime
 
     @property
     def takes_pictures(self) -> bool:
@@ -181,8 +183,8 @@ def model_input(request: Request, predictor: Predictor, frame: Callable[[], byte
     """A request as the model sees it. `frame` fetches the bytes of the request's frame, and is called at most once:
     not at all for a model that takes no pictures.
 
-    Used by scaffold, replay and `decide` alike, so that all three see the same. Raises `BadImage`, and what `frame`
-    raises.
+    Scaffold and replay both come here (through `Evaluator`), so both see the same. Raises `BadImage`, and what
+    `frame` raises.
     """
     image = _picture_of(request, predictor, frame) if predictor.takes_pictures else None
     return ModelInput(image=image, state=request.state, tags=request.tags, values=request.input.values or {})

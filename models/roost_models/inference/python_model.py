@@ -50,7 +50,7 @@ class PythonModel:
             self.model = _function(module, "load")(bundle.root) if hasattr(module, "load") else None
         except Malformed:
             raise
-        except Exception as error:  # the author's code may raise anything
+        except (Exception, SystemExit) as error:  # the author's code may raise anything
             raise Malformed(
                 f"{name} cannot be loaded: {type(error).__name__}: {error}.", "Correct it and check it again."
             ) from error

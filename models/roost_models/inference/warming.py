@@ -24,7 +24,7 @@ def warmed_predictor(bundle: Bundle) -> Predictor:
                 predictor.predict((warm * size)[:size])
     except RoostError:
         raise
-    except Exception as error:  # the author's code may raise anything
+    except (Exception, SystemExit) as error:  # the author's code may raise anything
         raise ModelFailed(
             f"{title} raised while it was warmed: {type(error).__name__}: {error}.", "Run `roost bundle check` on it."
         ) from error

@@ -4,11 +4,12 @@ It answers each request of its task's input topic once: with a score, or by decl
 is known. Rules:
 
 1. The policy (`queue_policy`) decides what is evaluated and what is declined; it is asked `expire` on every wake.
-2. The model computes in one thread of its own (`worker`, `evaluation`); the loop never waits for it.
+2. The model computes in one thread of its own (`roost_broker.worker`, `inference.evaluation`); the loop never waits
+   for it.
 3. An input is acknowledged only when what follows from it has reached the broker.
 4. A request delivered again gets the same bytes again while they are remembered (`answered`).
 5. Until the model is warm and its goldens are right, requests are declined `not-ready`: its first answer is as fast
-   as its hundredth (`warming`).
+   as its hundredth (`inference.warming`).
 6. Nothing a model raises ends the process; an evaluation that never ends does, so that it is started afresh.
 
 What it never does: take part in selection, or know whether it is champion or canary.
@@ -92,8 +93,8 @@ class Scaffold:
             if await _before(stopping, asyncio.ensure_future(self._bus.start())):
                 await self._serve(stopping)
             await self._last_word("stopped", "")
-        except RoostError as error:
-            await self._last_word("failed", str(error))
+        except Exception as error:  # a disk that cannot be read, too: nobody may go on believing in `ready`
+            await self._last_word("failed", str(error) or type(error).__name__)
             raise
         finally:
             stopping.cancel()

@@ -1,7 +1,10 @@
 """The role capture over a bus: what is open, asked and kept has its bounds."""
 
+import os
+
 import msgspec
 from capture_world import FILM, SQUARE, Device, Run
+from PIL import Image
 
 from roost_edge.sources import CameraSettings
 
@@ -61,5 +64,23 @@ def test_frames_over_the_budget_are_deleted_but_not_those_still_open(device: Dev
         assert sum(kept.values()) <= 1_000_000 + 2 * max(sizes)
         assert others.requests[-1].input.frame is not None
         assert others.requests[-1].input.frame.sha256 in kept
+
+    run(main())
+
+
+def test_a_picture_bomb_in_a_folder_is_passed_over_and_a_name_that_is_no_utf8_is_asked_about(
+    device: Device, run: Run
+) -> None:
+    pictures = device.folder / "pictures"
+    pictures.mkdir()
+    Image.new("1", (20_000, 20_000)).save(pictures / "1.png")  # 50 kB here, 1.2 GB as RGB
+    Image.new("RGB", (64, 48), (9, 90, 9)).save(os.fsencode(pictures / "2") + b"\xff.png")
+    source = CameraSettings(source="folder", path=str(pictures), realtime=False)
+
+    async def main() -> None:
+        async with device.others() as others, device.capture(source):
+            await others.until(lambda: others.count("finished") == 1 and others.count("open") == 0)
+            (request,) = others.requests
+            assert request.tags["name"] == "2?.png"
 
     run(main())

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from capture_world import AGAIN, FILM, TASK, Device, Run
+from capture_world import AGAIN, CAMERA, FILM, TASK, Device, Run
 
 from roost_broker.memory import MemoryBroker
 from roost_broker.messages import with_fields
@@ -154,3 +154,17 @@ def test_mosquitto_killed_in_the_middle_no_accepted_request_stays_open(
             assert summary.second_answers == 0
 
     run(main(), timeout=60)
+
+
+def test_a_broker_that_forgot_everything_is_told_again_whether_something_moves(
+    device: Device, memory: MemoryBroker, run: Run
+) -> None:
+    async def main() -> None:
+        async with device.others() as others, device.capture():
+            await others.until(lambda: others.count("finished") == 1)
+            memory.restart(forget=True)
+            others.motions.clear()
+            await others.until(lambda: others.motions == ["off"])
+            assert memory.retained(CAMERA.motion)
+
+    run(main())

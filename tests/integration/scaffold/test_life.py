@@ -1,5 +1,6 @@
 """A scaffold's life: warming, ready, stopped, failed, and its successor."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def test_before_it_is_ready_it_says_so(memory: Place, tmp_path: Path, run: Any) 
     ("source", "fields", "words"),
     [
         ("raise RuntimeError('broken')", {}, "broken"),
+        ("raise SystemExit(0)", {}, "SystemExit"),
         (BRIGHTNESS, {"runtime": {"python": ">=4"}}, "needs Python"),
         (
             BRIGHTNESS,
@@ -112,3 +114,16 @@ def test_what_was_not_answered_when_the_process_died_is_delivered_to_the_next(
             assert said.request_id == request.request_id
 
     run(main())
+
+
+def test_a_defect_of_our_own_ends_the_process_and_leaves_no_ready_behind(
+    memory: Place, tmp_path: Path, run: Any
+) -> None:
+    broken: Any = replace(bundle_in(tmp_path), digest=None)  # nobody foresaw this
+
+    async def main() -> None:
+        async with serving(memory, broken, FrameStore(tmp_path), wait="") as (watcher, _):
+            assert "subscriptable" in (await watcher.state("failed")).detail
+
+    with pytest.raises(TypeError):
+        run(main())

@@ -145,3 +145,18 @@ def test_killed_with_9_everything_committed_is_there_and_letter_and_request_id_a
     assert found in ([b"%d" % n for n in range(committed + 1)], [b"%d" % n for n in range(committed + 2)])
     assert box.load().remembered[-1] == f"{int(found[-1]):032x}"
     box.close()
+
+
+def test_a_place_where_no_file_can_be_opened_is_an_error_with_a_remedy(tmp_path):
+    (tmp_path / "alerts.db").mkdir()
+    with pytest.raises(PeerError, match="cannot be used as the alerts' outbox") as refused:
+        Outbox(tmp_path / "alerts.db", boot=BOOT, max_waiting=10)
+    assert refused.value.remedy
+
+
+def test_a_full_medium_is_reported_as_such(outbox):
+    outbox._db.execute("PRAGMA max_page_count = 1")  # SQLite then says SQLITE_FULL, as on a full disk
+    letters = [Letter("new", "roost/coop-1/nest/events", b"x" * 10_000)] * 10
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        outbox.commit(Changes(letters=letters), monotonic_ns=0, wall_ns=WALL)
+    assert len(outbox) == 0

@@ -47,3 +47,10 @@ def test_bytes_that_are_no_whole_picture_are_refused(data):
 def test_a_bound_nothing_can_meet_is_an_error_not_an_endless_loop():
     with pytest.raises(PeerError, match="cannot be shown in 100 bytes"):
         thumbnail(jpeg(640, 480, noisy=True), width=480, max_bytes=100)
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_unpacked():
+    out = io.BytesIO()
+    Image.new("1", (6_000, 6_000)).save(out, "PNG")
+    with pytest.raises(PeerError, match="6000×6000 is too large"):
+        thumbnail(out.getvalue(), width=320, max_bytes=20_000)

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_broker.errors import FrameUnavailable
+from roost_broker.frames import FrameStore
 from roost_models.archive.budget import HeldFrame, Removals, plan
+from roost_models.archive.frames import FrameShelf
 from roost_models.archive.settings import ArchiveSettings
 from roost_models.archive.writing import Archive, ArchiveFull
 
@@ -135,3 +137,30 @@ def test_slices_end_within_the_budget_and_remove_oldest_first(
         if not removals.more:
             break
     assert sum(frame.bytes for frame in left) <= budget
+
+
+class RoomMaker(FrameStore):
+    """A store on a full medium: removing a frame makes room on it."""
+
+    def __init__(self, root: Path, db: Any) -> None:
+        super().__init__(root)
+        self._db = db
+
+    def remove(self, sha256: str) -> int:
+        self._db.execute("PRAGMA max_page_count = 1000000")
+        return super().remove(sha256)
+
+
+def test_a_budget_lowered_on_a_full_medium_is_kept_by_removing_the_files_first(tmp_path: Path) -> None:
+    with Archive(tmp_path / "a") as archive:
+        db = archive._db
+        settings = ArchiveSettings(budget_mb=FRAME / 1e6, slice_frames=400)
+        shelf = FrameShelf(db, RoomMaker(archive.frames.root, db), settings)
+        with db.atomic():  # rows that fill their pages: marking one as removed takes another page
+            for number in range(500):
+                shelf.hold(f"{number:064x}", FRAME, number, 0)
+        shelf.committed(0)
+        db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
+        assert len(shelf.enforce_budget(2**62).frames) == 400
+        stats = archive.stats()
+        assert (stats.frames, stats.frames_removed) == (100, 400)

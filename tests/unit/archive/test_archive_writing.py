@@ -276,7 +276,14 @@ def test_an_archive_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"budget_mb": 0}, {"low_water": 1.5}, {"slice_frames": 0}, {"variants_per_request": -1}]
+    "changes",
+    [
+        {"budget_mb": 0},
+        {"budget_mb": float("inf")},
+        {"low_water": 1.5},
+        {"slice_frames": 0},
+        {"variants_per_request": -1},
+    ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
@@ -288,3 +295,9 @@ def test_a_reference_to_a_frame_shared_by_two_requests_is_held_once(archive: Arc
     put(archive, maker.request(1, frame=ref), maker.frames)
     put(archive, maker.request(2, frame=ref), maker.frames)
     assert (archive.stats().frames, archive.stats().frame_bytes) == (1, ref.bytes)
+
+
+def test_an_archive_that_was_only_just_begun_says_so_to_a_reader(tmp_path: Path) -> None:
+    (tmp_path / "archive.db").touch()
+    with pytest.raises(Misuse, match="holds nothing yet"):
+        ArchiveReader(tmp_path)

@@ -251,3 +251,11 @@ def test_a_file_of_absurd_size_is_refused_before_it_is_parsed(tmp_path: Path) ->
 def test_the_good_one_of_this_corpus_loads(tmp_path: Path) -> None:
     settings = load(write(tmp_path, GOOD))
     assert settings.node.name == "coop-1"
+
+
+@pytest.mark.parametrize("value", ["[" * 5_000 + "]" * 5_000, "9" * 5_000], ids=["lists in lists", "a long number"])
+def test_a_value_that_the_parser_chokes_on_is_a_reason_and_not_a_crash(value: str, tmp_path: Path) -> None:
+    file = tmp_path / "roost.toml"
+    file.write_text(f"a = {value}")
+    with pytest.raises(SettingsError, match=r"line 1: this cannot be read"):
+        load(file)

@@ -1,5 +1,6 @@
 """The supervisor's pure and small parts: restart policy, bounded log, log lines."""
 
+import asyncio
 import json
 import logging
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_broker.clock import MS, SECOND
+from roost_broker.clock import MS, SECOND, SystemClock
 from roost_broker.errors import Misuse
 from roost_edge import logs
 from roost_edge.processes.child_log import ChildLog
+from roost_edge.processes.plan import RoleProcess
 from roost_edge.processes.restart import RestartPolicy, after_exit
+from roost_edge.processes.supervised import SupervisedRole
 
 POLICY = RestartPolicy(first_ns=200 * MS, ceiling_ns=3 * SECOND, healthy_ns=10 * SECOND, jitter=0.5)
 
@@ -77,6 +80,44 @@ def test_the_file_stays_within_its_bound_with_one_before_it(tmp_path: Path) -> N
     assert set(sizes) == {"role.log", "role.log.1"}
     assert max(sizes.values()) <= 1_100
     assert log.last_lines(1)[0].endswith("499")
+
+
+def test_a_full_medium_costs_lines_of_the_file_and_nothing_else() -> None:
+    log = ChildLog(Path("/dev/full"))
+    assert log.feed(b"one\ntwo\n") == ["one", "two"]
+    assert log.last_lines(2) == ["one", "two"]
+    log.close()
+
+
+def test_a_process_that_cannot_be_started_is_tried_again_like_one_that_ended(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    async def main() -> None:
+        thrice = asyncio.Event()
+
+        def on_change(_role: str, what: str) -> None:
+            said.append(what)
+            if len(said) == 3:
+                thrice.set()
+
+        role = SupervisedRole(
+            RoleProcess("alerts"),
+            [str(tmp_path / "missing")],
+            tmp_path / "role.log",
+            tmp_path / "session",
+            policy=RestartPolicy(first_ns=1, ceiling_ns=1),
+            clock=SystemClock(),
+            chance=lambda: 0.0,
+            on_line=lambda _role, _line: None,
+            on_change=on_change,
+            was_ready=lambda _role: False,
+        )
+        running = asyncio.create_task(role.run())
+        await thrice.wait()
+        await role.end(running, 1.0)
+
+    asyncio.run(main())
+    assert said[0] == "could not be started (No such file or directory); starts again in 0.0 s"
 
 
 def test_a_record_is_one_json_object_on_one_line() -> None:

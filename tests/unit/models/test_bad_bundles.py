@@ -11,6 +11,7 @@ from roost_broker.errors import Malformed, Misuse
 from roost_models.bundle.environment import check_environment
 from roost_models.bundle.folder import Bundle
 from roost_models.bundle.opening import open_bundle
+from roost_models.bundle.packing import pack
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -68,6 +69,13 @@ MANIFESTS: dict[str, tuple[Edit, str]] = {
         "never fills",
     ),
     "a pin that is none": (field("runtime", {"python": "three"}), "'three' is not a version pin"),
+    "a version with a line break": (field("version", "1.0\n"), "$.version"),
+    "a pin of nothing": (field("runtime", {"packages": {"": ">=1"}}), "$.runtime.packages"),
+    "a pin of a shell command": (field("runtime", {"engine": {"x'; reboot '": ">=1"}}), "$.runtime.engine"),
+    "a pin of five thousand digits": (
+        field("runtime", {"packages": {"numpy": ">=" + "9" * 5000}}),
+        "is not a version pin",
+    ),
     "a wildcard with an order": (field("runtime", {"packages": {"numpy": ">=1.*"}}), "is not a version pin"),
 }
 
@@ -191,3 +199,20 @@ def test_the_digest_ignores_layout_and_sees_every_change(make_bundle: Callable[.
     assert open_bundle(bundle.root).digest == bundle.digest
     edit_manifest(bundle.root, field("description", "changed"))
     assert open_bundle(bundle.root).digest != bundle.digest
+
+
+def test_a_file_that_cannot_be_read_is_a_reason_and_not_a_crash(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle()
+    (bundle.root / "model.py").unlink()  # between the check and the loading
+    with pytest.raises(Malformed, match=r"'model\.py' cannot be read"):
+        bundle.read("model.py")
+
+
+def test_a_place_to_unpack_that_cannot_be_used_is_a_reason_and_not_a_crash(
+    make_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    packed = pack(make_bundle(), tmp_path / "x.roost")
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.raises(Misuse, match="cannot be opened") as refused:
+        open_bundle(packed, cache=tmp_path / "cache")
+    assert refused.value.remedy

@@ -1,7 +1,10 @@
 import stat
+import tracemalloc
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -117,3 +120,41 @@ def test_a_packed_bundle_cut_or_altered_anywhere_is_malformed_and_never_anything
             open_bundle(packed, cache=tmp_path / f"cache-{place}")
         except Malformed:
             continue
+
+
+def test_what_a_process_killed_while_unpacking_left_is_cleared_away_by_the_next(
+    make_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    left = tmp_path / "cache" / ".unpack-abc"
+    left.mkdir(parents=True)
+    (left / "model.py").write_text("half")
+    opened = open_bundle(pack(make_bundle(), tmp_path / "x.roost"), cache=tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [opened.digest]
+
+
+def test_processes_that_unpack_the_same_bundle_at_once_all_get_it_whole(
+    make_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    packed = pack(make_bundle(files={f"f{n}": b"x" * 1000 for n in range(50)}), tmp_path / "x.roost")
+    for round_ in range(8):
+        together = Barrier(4)
+
+        def open_it(number: int, cache: Path = tmp_path / f"cache-{round_}", start: Barrier = together) -> str:
+            start.wait()
+            return open_bundle(packed, cache=cache).digest
+
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(open_it, range(4)))) == 1
+
+
+def test_an_enormous_index_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    packed = tmp_path / "x.roost"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(20_000):
+            archive.writestr(zipfile.ZipInfo(f"f{number}"), b"")
+    tracemalloc.start()
+    with pytest.raises(Malformed, match="over the limit"):
+        open_bundle(packed, cache=tmp_path / "cache")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000

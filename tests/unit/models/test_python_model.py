@@ -92,6 +92,7 @@ def test_an_answer_that_is_none_is_refused(body: str, error: str, make_bundle: C
         ("1 / 0", "ZeroDivisionError"),
         ("import no_such_module_anywhere", "no_such_module_anywhere"),
         ("def answer(): pass", "defines no function 'predict'"),
+        ("raise SystemExit(0)", "SystemExit"),
         ("predict = 3", "defines no function 'predict'"),
         ("load = 3\ndef predict(i, c): pass", "defines no function 'load'"),
         ("def load(folder): raise OSError('no weights')\ndef predict(i, c): pass", "no weights"),
@@ -111,3 +112,8 @@ def test_the_verified_source_is_what_runs_whatever_lies_on_disk_afterwards(make_
     assert predictor.predict([ModelInput(image=GREY)])[0][0] == Output(label="dark", score=0.8)
     with pytest.raises(Malformed):
         load_predictor(bundle)
+
+
+def test_the_runtime_is_looked_up_once(make_bundle: Callable[..., Bundle]) -> None:
+    predictor = load_predictor(make_bundle())
+    assert predictor.runtime is predictor.runtime

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from roost_broker.errors import Malformed
+from roost_broker.errors import Malformed, Misuse
 from roost_models.bundle.checking import check_bundle, show_bundle
 from roost_models.bundle.folder import Bundle
 from roost_models.bundle.trial import inspect_in_child, try_in_child
@@ -113,3 +113,26 @@ def test_a_folder_with_anything_else_in_it_is_never_replaced(tmp_path: Path) -> 
     with pytest.raises(Exception, match="is not empty"):
         new_bundle(tmp_path / "letters", name="x", task="y")
     assert (tmp_path / "letters" / "to-mother.txt").read_text() == "dear"
+
+
+def test_the_project_of_a_web_application_is_no_bundle_to_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"name": "my shop", "icons": []}')
+    (tmp_path / "shop.js").write_text("years of work")
+    with pytest.raises(Misuse, match="nothing was changed"):
+        write_bundle(tmp_path, {}, {})
+    assert (tmp_path / "shop.js").exists()
+
+
+def test_a_bundle_with_a_file_of_somebody_elses_in_it_is_not_replaced(
+    make_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    bundle = make_bundle()
+    (bundle.root / "notes.txt").write_text("what I tried")
+    with pytest.raises(Misuse, match=r"'notes\.txt', which is not of the bundle"):
+        write_bundle(bundle.root, {}, {})
+    assert (bundle.root / "notes.txt").exists()
+
+
+def test_what_a_model_prints_does_not_spoil_its_trial(make_bundle: Callable[..., Bundle]) -> None:
+    source = "print('loading')\ndef predict(image, context):\n    print('hello')\n    return {'bright': 1.0}\n"
+    assert check_bundle(make_bundle(source, goldens=[{"input": "goldens/ramps.png"}]).root).ok
