@@ -188,7 +188,7 @@ class Play:
                     await over.wait()
             if not over.is_set() and not self._broker.running:
                 self._notes.append("The broker ended and was started again.")
-                with suppress(RoostError):  # the port may be taken for a moment; it is tried again
+                with suppress(RoostError, OSError):  # the port may be taken for a moment; it is tried again
                     await asyncio.to_thread(self._broker.start)
 
     async def _unless_interrupted(self, work: Awaitable[bool | None]) -> bool | None:
