@@ -11,7 +11,7 @@ Rules that every implementation keeps, and that `tests/contract/test_bus_*.py` c
    raises is a defect: the error is reported through `on_error`, the delivery stays unacknowledged.
 5. `publish` never blocks. Its future is done when the broker has taken responsibility (QoS 1), and survives a
    reconnect. Beyond `max_queued` unsent messages it raises `QueueFull`.
-6. The last will is published when the connection ends without `stop()`.
+6. The last will is published when the connection ends without `stop()`. From `stop()` on no handler is called.
 7. Filters of one bus do not overlap (`Misuse`): whose acknowledgement would count? Shared subscriptions
    (`$share/<group>/<filter>`) work; a message goes to one member of the group.
 8. Retained messages are delivered at every (re)connection, marked `retained`; live ones are not marked.

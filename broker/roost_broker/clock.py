@@ -3,6 +3,7 @@
 Float seconds are not used for decisions anywhere: `now - started >= after` can stay false for ever.
 """
 
+import os
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -70,13 +71,14 @@ class VirtualClock:
 def boot_id() -> str:
     """Name of this boot of this machine, 32 hex digits.
 
-    Two monotonic readings may be compared only when their boot ids are equal.
+    Two monotonic readings may be compared only when their boot ids are equal. Where the system has no such name
+    (not Linux), each process gets one of its own, so that every other's reading is taken as foreign.
     """
     path = Path("/proc/sys/kernel/random/boot_id")
     try:
         return path.read_text(encoding="ascii").strip().replace("-", "")
     except OSError:
-        return "0" * 32  # not Linux: every reading is then taken as foreign
+        return os.urandom(16).hex()
 
 
 def looks_synced(wall_ns: int) -> bool:

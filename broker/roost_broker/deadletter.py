@@ -28,7 +28,7 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         if self.burst < 1 or self.per_s < 1:
-            raise Misuse("A rate limit needs a burst and a rate of at least 1.")
+            raise Misuse(f"A rate of {self.per_s}/s in bursts of {self.burst} lets nothing through.", "Use at least 1.")
 
     def take(self, now: int) -> bool:
         """Whether one more is allowed at `now`."""
@@ -46,12 +46,12 @@ class DeadLetters:
     """Reports unreadable deliveries on one topic and acknowledges them: nobody could read them next time either.
 
     `counts["sent"]` went out; `counts["suppressed"]` were over the rate and are only counted, so that a flood of
-    rubbish does not become two floods.
+    rubbish does not become two floods; `counts["refused"]` were sent and not taken by the broker.
     """
 
     def __init__(self, bus: Bus, topic: str, reader: str, clock: Clock, *, burst: int = 20, per_s: int = 5) -> None:
         if not 1 <= len(reader) <= 200:
-            raise Misuse("A dead-letter reader needs a name of 1 to 200 characters.")
+            raise Misuse(f"A reader's name of {len(reader)} characters cannot be.", "Use 1 to 200 characters.")
         self.counts: Counter[str] = Counter()
         self._bus = bus
         self._topic = topic
@@ -60,7 +60,7 @@ class DeadLetters:
         self._limit = RateLimit(burst, per_s)
 
     def send(self, delivery: Delivery, reason: str) -> bool:
-        """Report one delivery and acknowledge it, the acknowledgement after the report has arrived.
+        """Report one delivery and acknowledge it, when the report has arrived or the broker would not have it.
 
         Returns False when it was only counted (over the rate, the queue full, or a dead letter itself).
         """
@@ -82,7 +82,7 @@ class DeadLetters:
             done = self._bus.publish(self._topic, encode(letter))
         except QueueFull:
             return self._count_only(delivery)
-        done.add_done_callback(partial(_ack_when_arrived, delivery))
+        done.add_done_callback(partial(self._settled, delivery))
         self.counts["sent"] += 1
         _log.warning("%s could not use a message on %s: %s", self._reader, delivery.topic, reason)
         return True
@@ -92,7 +92,8 @@ class DeadLetters:
         delivery.ack()
         return False
 
-
-def _ack_when_arrived(delivery: Delivery, done: "asyncio.Future[None]") -> None:
-    if not done.cancelled() and done.exception() is None:
+    def _settled(self, delivery: Delivery, done: "asyncio.Future[None]") -> None:
+        # Unacknowledged for want of a report, a few of them would fill the receive maximum and stop the role.
+        if done.cancelled() or done.exception() is not None:
+            self.counts["refused"] += 1
         delivery.ack()

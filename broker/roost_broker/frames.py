@@ -103,11 +103,15 @@ def write_durably(target: Path, data: bytes) -> None:
     """Write a file so that after a power cut the old or the new content is there, never a mixture."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(target)
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)  # on a full disk the remains would make it worse
+        raise
     _sync_folder(target.parent)
 
 

@@ -37,7 +37,10 @@ Name: TypeAlias = Annotated[
 Text: TypeAlias = Annotated[str, Meta(max_length=1000)]
 Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Topic: TypeAlias = Annotated[str, Meta(min_length=1, max_length=500)]
-Millis: TypeAlias = Annotated[int, Meta(ge=0)]
+# 63 bits, so that every reader can keep a number: SQLite, for one, takes no more.
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Positive: TypeAlias = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Millis: TypeAlias = Count
 JsonObject: TypeAlias = dict[str, Any]
 
 
@@ -76,7 +79,7 @@ class FrameRef(_Struct, frozen=True, kw_only=True):
     """A frame by reference: the content hash is its identity, the path a hint where to look."""
 
     sha256: Digest
-    bytes: Annotated[int, Meta(ge=0)]
+    bytes: Count
     path: Text
     width: Annotated[int, Meta(ge=1, le=65_535)]
     height: Annotated[int, Meta(ge=1, le=65_535)]
@@ -98,9 +101,9 @@ class Issued(_Struct, frozen=True, kw_only=True):
     """
 
     boot: Id
-    seq: Annotated[int, Meta(ge=0)]
-    monotonic_ns: Annotated[int, Meta(ge=0)]
-    attempt: Annotated[int, Meta(ge=1)] = 1
+    seq: Count
+    monotonic_ns: Count
+    attempt: Positive = 1
     clock: Literal["synced", "unsynced"] = "synced"
 
 
@@ -141,7 +144,7 @@ class Score(_Header, tag_field="schema", tag="roost.score/1", frozen=True, kw_on
     """Best first."""
     compute_ms: Annotated[float, Meta(ge=0)] = 0.0
     """Evaluation alone, without waiting."""
-    batch: Annotated[int, Meta(ge=1)] = 1
+    batch: Positive = 1
     """How many requests were evaluated together."""
     bundle: Digest | None = None
     runtime: Text = ""
@@ -203,7 +206,7 @@ class Result(_Header, tag_field="schema", tag="roost.result/1", frozen=True, kw_
     default: DefaultAnswer | None = None
     elapsed_ms: Annotated[float, Meta(ge=0)]
     """From issue (same boot) or arrival at the rendezvous to the decision."""
-    sla_ms: Annotated[int, Meta(ge=1)]
+    sla_ms: Positive
     late: bool = False
     """The request reached the rendezvous after its own deadline; it was answered all the same."""
     schedule_version: Text = ""
@@ -238,10 +241,10 @@ class ModelState(_Header, tag_field="schema", tag="roost.model-state/1", frozen=
     version: Text = ""
     bundle: Digest | None = None
     state: Literal["starting", "warming", "ready", "failed", "stopped", "gone"]
-    session: Annotated[int, Meta(ge=0)]
+    session: Count
     runtime: Text = ""
     detail: Text = ""
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, Count] = field(default_factory=dict)
     """Answered, declined by reason, batches … since the process started."""
 
 
@@ -250,17 +253,17 @@ class RoleState(_Header, tag_field="schema", tag="roost.role/1", frozen=True, kw
 
     role: Name
     state: Literal["starting", "ready", "failed", "stopped", "gone"]
-    session: Annotated[int, Meta(ge=0)]
+    session: Count
     version: Text = ""
     detail: Text = ""
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, Count] = field(default_factory=dict)
 
 
 class Availability(_Header, tag_field="schema", tag="roost.availability/1", frozen=True, kw_only=True):
     """Whether a device is there; retained, and its last will says `offline`."""
 
     state: Literal["online", "offline"]
-    session: Annotated[int, Meta(ge=0)]
+    session: Count
 
 
 class Info(_Header, tag_field="schema", tag="roost.info/1", frozen=True, kw_only=True):
@@ -301,7 +304,7 @@ class Alert(_Header, tag_field="schema", tag="roost.alert/1", frozen=True, kw_on
     task: Name
     label: Label
     score: float | None = None
-    requests: Annotated[int, Meta(ge=1)] = 1
+    requests: Positive = 1
     """How many results speak of this sighting so far."""
     started_at: Millis
     last_at: Millis
@@ -326,7 +329,7 @@ class DeadLetter(_Header, tag_field="schema", tag="roost.deadletter/1", frozen=T
     topic: Topic
     reason: Text
     reader: Label
-    size: Annotated[int, Meta(ge=0)]
+    size: Count
     head: Annotated[str, Meta(max_length=4_000)] = ""
     """The first 3,000 bytes at most, base64."""
 
@@ -406,7 +409,9 @@ def with_fields(payload: bytes, **fields: object) -> bytes:
     return _encoder.encode(loose)
 
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# Possessive, and content without the closing quote: nothing is tried twice, whatever bytes arrive. With backtracking
+# one message of 98 kB took 47 s to be refused.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_KIND = bytes.maketrans(b"[]", b"{}")
 
@@ -419,7 +424,9 @@ def _depth(payload: bytes | bytearray | memoryview) -> int:
     data = bytes(payload)
     if data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
         return 0
-    brackets = _STRING.sub(b"", data).translate(_ONE_KIND, _NOT_BRACKETS)
+    # Without escapes every second piece between quotes is a string: three times as quick, and the usual case.
+    outside = _STRING.sub(b"", data) if b"\\" in data else b"".join(data.split(b'"')[::2])
+    brackets = outside.translate(_ONE_KIND, _NOT_BRACKETS)
     rounds = 0
     while brackets and rounds <= MAX_DEPTH:
         peeled = brackets.replace(b"{}", b"")

@@ -112,6 +112,18 @@ def find_mosquitto(folders: str | None = None) -> str:
     return found
 
 
+def dying_with_parent() -> list[str]:
+    """What to put before a command so that the kernel kills it when the thread that started it ends, however it ends.
+
+    `setpriv` of util-linux arranges it and then becomes the command: same process id, no code of ours between fork
+    and exec. Empty where there is none (busybox has a `setpriv` without this): then nothing is arranged.
+    """
+    found = shutil.which("setpriv")
+    if found is None or "busybox" in Path(found).resolve().name:
+        return []
+    return [found, "--pdeathsig", "KILL", "--"]
+
+
 def free_port() -> int:
     """A TCP port of the loopback address that nobody listens on at this moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -123,6 +135,8 @@ class PrivateBroker:
     """A Mosquitto of our own on a free loopback port. Use it as a context manager, or start() and stop().
 
     The folder keeps configuration, log and saved sessions; a second start() on it continues with what was saved.
+    It does not outlive its owner, even one killed with -9: it ends with the thread that called start() (Linux), so
+    call that from a thread that lives as long as the broker shall (asyncio's default executor lives as its loop).
     """
 
     def __init__(
@@ -213,7 +227,7 @@ class PrivateBroker:
         configuration.write_text(render(settings), encoding="utf-8")
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [program, "-c", str(configuration)],
+                [*dying_with_parent(), program, "-c", str(configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

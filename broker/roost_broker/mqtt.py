@@ -159,11 +159,12 @@ class MqttBus:
                 f"{self._settings.max_queued} publications wait for the broker already.",
                 "Wait for some of them, or raise broker.max_queued.",
             )
-        properties = None
+        properties, rim_bytes = None, 0
         if expiry_s is not None or response_topic is not None or correlation_data is not None:
             properties = _rim_properties(expiry_s, response_topic, correlation_data)
+            rim_bytes = len(properties.pack())
         done: asyncio.Future[None] = (self._loop or asyncio.get_running_loop()).create_future()
-        item = Outgoing(topic, payload, qos, retain, done, properties)
+        item = Outgoing(topic, payload, qos, retain, done, properties, rim_bytes)
         if self._connected and not self._waiting and len(self._sent) < self._window:
             self._hand_over(item)
         else:
@@ -346,7 +347,8 @@ class MqttBus:
     def _hand_over(self, item: Outgoing) -> None:
         if self._largest and item.wire_size > self._largest:
             # Sent all the same, the broker would hang up, and again after each reconnect.
-            fail(item.done, PeerError(f"{len(item.payload)} bytes on {item.topic} are over the broker's limit.", ""))
+            problem = f"{item.wire_size} bytes on {item.topic} are over the broker's limit of {self._largest}."
+            fail(item.done, PeerError(problem, "Send less, or raise Mosquitto's max_packet_size."))
             return
         while True:
             info = self._client.publish(item.topic, item.payload, item.qos, item.retain, item.properties)
@@ -362,7 +364,8 @@ class MqttBus:
         if item is None:
             return  # QoS 0, written
         if reason.value >= _FAILURE:
-            fail(item.done, PeerError(f"The broker did not take a message on {item.topic}: {reason}.", ""))
+            problem = f"The broker did not take a message on {item.topic}: {reason}."
+            fail(item.done, PeerError(problem, "Check its access rules and limits."))
         else:
             finish(item.done)
         if self._waiting:
@@ -379,6 +382,8 @@ class MqttBus:
     # -- deliveries ---------------------------------------------------------------------------------------------
 
     def _on_message(self, client: Any, data: Any, message: MQTTMessage) -> None:
+        if self._stopping:
+            return  # nothing could be published in answer any more; unacknowledged, it comes again
         acknowledge = partial(self._acknowledge, message.mid, self._epoch) if message.qos else None
         try:
             topic = message.topic

@@ -22,11 +22,13 @@ class Outgoing:
     retain: bool
     done: "asyncio.Future[None]"
     properties: Any = None
+    rim_bytes: int = 0
+    """Size of the properties."""
 
     @property
     def wire_size(self) -> int:
-        """Bytes of the packet, properties aside."""
-        return len(self.payload) + len(self.topic.encode()) + _PACKET_HEADER
+        """Bytes of the packet."""
+        return len(self.payload) + len(self.topic.encode()) + self.rim_bytes + _PACKET_HEADER
 
 
 _good_topics: set[str] = set()

@@ -21,7 +21,10 @@ class ReconnectPolicy:
 
     def __post_init__(self) -> None:
         if not 0 < self.first_ns <= self.ceiling_ns or self.stable_ns < 0:
-            raise Misuse("A reconnect policy needs 0 < first_ns <= ceiling_ns and stable_ns >= 0.")
+            raise Misuse(
+                f"The delays {self.first_ns}, {self.ceiling_ns} and {self.stable_ns} are no reconnect policy.",
+                "It needs 0 < first_ns <= ceiling_ns and stable_ns >= 0.",
+            )
 
     def delay_ns(self, attempt: int, random: float) -> int:
         """Wait before attempt `attempt` (0 is the first after a loss); `random` is in [0, 1).

@@ -30,6 +30,10 @@ class Worker:
         def run() -> None:
             try:
                 value = work(*args, **kwargs)
+            except StopIteration as error:  # the one exception that a future refuses to hold
+                stopped = RuntimeError("the work raised StopIteration")
+                stopped.__cause__ = error
+                _tell(loop, _fail, future, stopped)
             except BaseException as error:  # noqa: BLE001 - whatever it was goes to whoever waits
                 _tell(loop, _fail, future, error)
             else:

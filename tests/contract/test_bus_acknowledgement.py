@@ -140,3 +140,39 @@ def test_a_handler_that_raises_is_reported_and_its_delivery_comes_again(fabric: 
         assert (await seen.next()).payload == b"poison"
 
     play(fabric, scenario())
+
+
+def test_from_stop_on_no_handler_is_called_and_what_arrived_comes_again(fabric: Any, play: Any, inbox: Any) -> None:
+    async def scenario() -> None:
+        leaving: list[bool] = []
+        called_while_leaving: list[bool] = []
+
+        def handler(delivery: Any) -> None:
+            called_while_leaving.extend(leaving)
+            reader.publish(f"{fabric.base}/answer", delivery.payload).add_done_callback(lambda _: delivery.ack())
+
+        reader, writer = await fabric.bus("reader"), await fabric.bus("writer")
+        reader.subscribe(f"{fabric.base}/t", handler)
+        answers = inbox()
+        writer.subscribe(f"{fabric.base}/answer", answers)
+        noise: list[str] = []
+        reader.on_error(lambda sentence, error: noise.append(sentence))
+        await reader.start()
+        await writer.start()
+        for number in range(900):
+            writer.publish(f"{fabric.base}/t", b"%d" % number)
+        await answers.next()
+        leaving.append(True)
+        await reader.stop()
+        assert noise == []
+        assert not called_while_leaving
+        rest = inbox()
+        again = await fabric.bus("reader")
+        again.subscribe(f"{fabric.base}/t", rest)
+        await again.start()
+        seen = {b"0", *answers.waiting()}
+        while len(seen) < 900:
+            seen.add((await rest.next()).payload)
+            seen.update(answers.waiting())
+
+    play(fabric, scenario())

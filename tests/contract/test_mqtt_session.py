@@ -205,3 +205,18 @@ def test_a_message_over_the_brokers_own_limit_fails_alone_and_is_not_sent(run: C
         server.close()
 
     run(scenario())
+
+
+def test_properties_count_towards_the_brokers_own_limit(run: Callable[..., Any]) -> None:
+    async def scenario() -> None:
+        peer = _scripted_broker(b"\x20\x08\x00\x00\x05\x27\x00\x00\x00\x64", b"\x40\x02\x00\x01")
+        server = await asyncio.start_server(peer, "127.0.0.1", 0)
+        bus = MqttBus(BrokerSettings(port=server.sockets[0].getsockname()[1]), "writer", policy=QUICK)
+        await bus.start()
+        with pytest.raises(PeerError, match="over the broker's limit"):
+            await bus.publish("t", b"x", correlation_data=b"c" * 200)
+        await bus.publish("t", b"x")
+        await bus.stop()
+        server.close()
+
+    run(scenario())

@@ -90,10 +90,16 @@ class Coop:
         return await self.bus("watcher", dict.fromkeys(topic_filters, keep))
 
     async def server(
-        self, schedule: Schedule | None = LADDER, *, task: str = "nest", session: int = 1, **settings: Any
+        self,
+        schedule: Schedule | None = LADDER,
+        *,
+        task: str = "nest",
+        session: int = 1,
+        max_queued: int = 1000,
+        **settings: Any,
     ) -> RendezvousServer:
         """Start a rendezvous server and wait until it is connected."""
-        bus = MemoryBus(self.broker, f"rendezvous-{task}")
+        bus = MemoryBus(self.broker, f"rendezvous-{task}", max_queued=max_queued)
         server = RendezvousServer(
             bus,
             self.task(task),

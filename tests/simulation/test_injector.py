@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from coop import Coop
 from virtual_loop import simulate
 
@@ -19,6 +20,7 @@ class Injected(Coop):
     """A device with an injector; `inputs` are the deliveries on input."""
 
     inputs: list[Delivery]
+    injector: StateInjector
 
     async def begin(self, **bus_options: Any) -> asyncio.Event:
         self.inputs = []
@@ -30,9 +32,9 @@ class Injected(Coop):
 
         await self.bus("reader", {self.task().input: keep})
         bus = MemoryBus(self.broker, "injector-nest", **bus_options)
-        injector = StateInjector(bus, self.task(), clock=self.clock, node="coop-1", session=1)
+        self.injector = StateInjector(bus, self.task(), clock=self.clock, node="coop-1", session=1)
         stop = asyncio.Event()
-        self._tasks["injector"] = asyncio.ensure_future(injector.run(stop)), stop
+        self._tasks["injector"] = asyncio.ensure_future(self.injector.run(stop)), stop
         await asyncio.sleep(0.1)
         return stop
 
@@ -122,3 +124,36 @@ def test_the_role_says_starting_ready_and_stopped(tmp_path: Path) -> None:
     states = play(tmp_path, story).said(RoleState)
     assert list(dict.fromkeys(state.state for state in states)) == ["starting", "ready", "stopped"]
     assert {state.role for state in states} == {"injector-nest"}
+
+
+def test_a_defect_ends_the_role_loudly(tmp_path: Path) -> None:
+    async def story(coop: Injected) -> None:
+        await coop.begin()
+        running, _ = coop._tasks["injector"]
+        coop.clock.wall_ns = broken  # type: ignore[method-assign]  # the defect
+        coop._buses[0].publish(coop.task().raw, payload)
+        with pytest.raises(ZeroDivisionError):
+            await running
+
+    def broken() -> int:
+        raise ZeroDivisionError("a defect")
+
+    payload = encode(Coop(tmp_path, VirtualClock()).request())
+    play(tmp_path, story)
+
+
+def test_a_flood_while_the_queue_is_full_is_bounded(tmp_path: Path) -> None:
+    async def story(coop: Injected) -> None:
+        await coop.begin(max_queued=2)
+        asker = await coop.bus("asker")
+        payload = encode(coop.request())
+        for _ in range(3):
+            for _ in range(900):
+                asker.publish(coop.task().raw, payload, qos=0)  # knows no receive maximum
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await asyncio.sleep(60)
+        assert coop.injector.counts["dropped"] > 0
+        assert coop.injector.counts["dropped"] + len(coop.inputs) == 2700
+
+    play(tmp_path, story)

@@ -108,3 +108,35 @@ def test_a_defect_ends_the_role_loudly(play: Callable[[Story], Coop], tmp_path: 
             await running
 
     play(story)
+
+
+def test_a_repeated_request_whose_answer_is_lost_is_answered_anew(play: Callable[[Story], Coop]) -> None:
+    async def story(coop: Coop) -> None:
+        server = await coop.server(journal_bytes=100_000)
+        await coop.model("champion", after(20))
+        first = coop.request()
+        await ask(coop, first)
+        for _ in range(400):  # more bytes than the journal keeps, fewer answers than are remembered
+            await ask(coop, coop.request())
+        await asyncio.sleep(1)
+        await ask(coop, first)
+        await asyncio.sleep(1)
+        assert server.counts["repeated-request-forgotten"] == 1
+        assert coop.broker.waiting("rendezvous-nest") == 0
+        assert len(coop.results()[first.request_id]) == 2
+
+    play(story)
+
+
+def test_results_that_found_the_queue_full_leave_as_soon_as_there_is_room(play: Callable[[Story], Coop]) -> None:
+    async def story(coop: Coop) -> None:
+        await coop.server(max_queued=2)
+        for _ in range(60):  # their defaults are all due at one moment
+            await ask(coop, coop.request(issued_ns=begin))
+        await asyncio.sleep(10)
+
+    begin = 5000 * SECOND
+    coop = play(story)
+    given = [at for [(at, _)] in coop.results().values()]
+    assert len(given) == 60
+    assert max(given) - begin <= 2 * SECOND, "the SLA"

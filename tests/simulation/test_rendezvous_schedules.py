@@ -172,3 +172,47 @@ def test_a_requests_own_schedule(
     assert result.answer is not None
     assert (result.cause, result.answer.label) == (cause, label)
     assert [event.kind for event in coop.said(Event)] == ([count] if count else [])
+
+
+def test_a_persons_schedule_outlives_a_start_before_the_broker(play: Callable[[Story], Coop]) -> None:
+    other = with_changes(sla_ms=2500)
+
+    async def story(coop: Coop) -> None:
+        await coop._buses[0].publish(coop.task().schedule, coop.schedule_set(other), retain=True)
+        coop.broker.stop()
+        asyncio.get_running_loop().call_later(5, coop.broker.start)
+        await coop.server()
+        await asyncio.sleep(2)
+        await ask(coop, coop.request())
+        await asyncio.sleep(3)
+
+    coop = play(story)
+    assert coop.only_result().schedule_version == other.version
+    assert {message.author for message in coop.said(ScheduleSet)} == {"somebody"}
+
+
+def test_a_broker_that_comes_late_is_not_a_missing_schedule(play: Callable[[Story], Coop]) -> None:
+    async def story(coop: Coop) -> None:
+        await coop._buses[0].publish(coop.task().schedule, coop.schedule_set(LADDER), retain=True)
+        coop.broker.stop()
+        asyncio.get_running_loop().call_later(10, coop.broker.start)
+        await coop.server(None, schedule_wait_ms=3000)
+        await asyncio.sleep(1)
+        await ask(coop, coop.request())
+        await asyncio.sleep(3)
+
+    assert play(story).only_result().schedule_version == LADDER.version
+
+
+def test_a_flood_before_there_is_a_schedule_is_bounded(play: Callable[[Story], Coop]) -> None:
+    async def story(coop: Coop) -> None:
+        server = await coop.server(None)
+        payload = encode(coop.request())
+        for _ in range(3000):  # QoS 0 knows no receive maximum
+            await coop._buses[0].publish(coop.task().input, payload, qos=0)
+        await asyncio.sleep(1)
+        assert server.counts["dropped-before-schedule"] == 2000
+        await coop._buses[0].publish(coop.task().schedule, coop.schedule_set(LADDER), retain=True)
+        await asyncio.sleep(3)
+
+    assert play(story).only_result().cause == "default"

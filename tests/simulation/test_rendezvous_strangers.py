@@ -102,3 +102,15 @@ def test_the_boot_of_another_machine_is_not_compared(play: Callable[[Story], Coo
     assert (result.late, result.cause) == (False, "preferred")
     assert result.elapsed_ms < 100
     assert BOOT != "f" * 32
+
+
+def test_a_cleared_state_of_something_that_is_no_model_goes_to_the_dead_letters(play: Callable[[Story], Coop]) -> None:
+    async def story(coop: Coop) -> None:
+        server = await coop.server()
+        await coop._buses[0].publish("roost/coop-1/nest/models/no model at all/state", b"")
+        await coop._buses[0].publish(coop.task().model_state("old"), b"")
+        await asyncio.sleep(1)
+        assert server.counts["dead-letters"] == 1
+
+    [letter] = play(story).said(DeadLetter)
+    assert "no model at all" in letter.reason

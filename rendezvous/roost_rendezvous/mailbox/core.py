@@ -9,7 +9,7 @@ Rules kept here (Dunning & Friedman, ch. 3 "Rendezvous Style"; the order of judg
 * Duplicates, strangers, late and early words, and everything over a bound have a named outcome.
 * All is bounded by `MailboxPolicy`. An event costs O(log open); a model's death looks at every open mailbox once.
 
-Not done here: reading messages, clocks, publishing, remembering the bytes of answers (see `server`, `journal`).
+Not done here: reading messages, clocks, publishing, remembering the bytes of answers (see the package `server`).
 Time is an argument, in nanoseconds, and never goes back. `handle` first does what is due, so a word that comes
 at the very moment of the default comes after it.
 """
@@ -21,6 +21,7 @@ from sys import intern
 
 from msgspec import Struct, field
 
+from roost_broker.clock import MS
 from roost_broker.messages import ModelOutcome
 from roost_rendezvous.mailbox.actions import Action, Answer, Cause, Closed, Kind, Noted
 from roost_rendezvous.mailbox.box import Box, Commit, Entry, improves, judge, outcomes, said
@@ -88,6 +89,15 @@ class Rendezvous:
     def is_open(self, request_id: str) -> bool:
         """Whether this request waits for its answer."""
         return request_id in self._open
+
+    def knows(self, request_id: str) -> bool:
+        """Whether this request is open, or its answer remembered."""
+        return request_id in self._open or request_id in self._answered or request_id in self._grace
+
+    def forget(self, request_id: str) -> None:
+        """The bytes of this answer are lost: should the request come again, it is a new one."""
+        self._answered.pop(request_id, None)
+        self._grace.pop(request_id, None)
 
     def handle(self, event: Event, now: int) -> tuple[Action, ...]:
         """Take an event in. What was due before it is done first."""
@@ -158,15 +168,18 @@ class Rendezvous:
         now = self._now
         plan = self._plan if event.override is None else Plan(event.override)
         opened = min(event.opened_ns, now)
-        late = now - opened >= event.deadline_ms * 1_000_000
-        start = now if late else opened
+        age, deadline = now - opened, event.deadline_ms * MS
+        late = age >= deadline
+        # Older than the SLA, the promise is broken already: an answer from now on is better than a default at once.
+        start = now if late or age >= plan.sla_ms * MS else opened
+        left = deadline if late else deadline - (start - opened)
         return Box(
             request_id=event.request_id,
             message_id=event.message_id,
             plan=plan,
             opened_ns=opened,
             start_ns=start,
-            default_ns=start + plan.default_after_ns(event.deadline_ms),
+            default_ns=start + plan.default_after_ns(left),
             late=late,
             override=event.override is not None,
             context=event.context,

@@ -64,6 +64,10 @@ class Plan:
         """Whether the first step accepts this model."""
         return model in self._first_step or (ANY in self._first_step and model not in self.ignored)
 
-    def default_after_ns(self, deadline_ms: int) -> int:
-        """Age at which a request with this deadline gets the default: its own deadline may be nearer than the SLA."""
-        return max(0, min(self.default_ns, deadline_ms * MS - self.slack_ns))
+    def default_after_ns(self, left_ns: int) -> int:
+        """How long after its start a request gets the default that wants its answer in `left_ns`.
+
+        What the schedule leaves an answer to travel is left here too, but no more than half of a short deadline: a
+        requester in a hurry wants a quick model, not the default.
+        """
+        return min(self.default_ns, max(left_ns - self.slack_ns, left_ns // 2))

@@ -1,5 +1,7 @@
 """Where a result may go. An address in a request is somebody else's word: it is parsed, not trusted."""
 
+from functools import lru_cache
+
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.topics import check_name
 
@@ -11,6 +13,7 @@ class AddressRefused(PeerError):
     """A return address or response topic to which nothing is published."""
 
 
+@lru_cache(maxsize=256)  # the same few come with every request
 def check_address(base: str, address: str) -> str:
     """Return `address` when a result may be published there, else raise `AddressRefused`.
 

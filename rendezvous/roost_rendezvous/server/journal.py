@@ -13,6 +13,7 @@ answered anew, which is all one can do). A torn last line is cut off. Not kept f
 import base64
 import logging
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ class _Line(Struct, omit_defaults=True):
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Line)
 _OFFSET_BITS, _LENGTH_BITS = 40, 20
+_FILE = re.compile(r"answers-([0-9]{6}|[1-9][0-9]{6,})\.jsonl")
 
 
 class AnswerJournal:
@@ -56,7 +58,8 @@ class AnswerJournal:
         self._read_fds: dict[int, int] = {}
         self.failed_writes = 0
         folder.mkdir(parents=True, exist_ok=True)
-        numbers = sorted(int(path.stem.partition("-")[2]) for path in folder.glob("answers-*.jsonl"))
+        found = (_FILE.fullmatch(path.name) for path in folder.iterdir())  # a copy by hand is nobody's business
+        numbers = sorted(int(match[1]) for match in found if match is not None)
         for number in numbers[:-2]:
             self._path(number).unlink()
         for number in numbers[-2:]:

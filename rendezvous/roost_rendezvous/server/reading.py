@@ -7,7 +7,7 @@ the dead letters and disturbs nobody else.
 from roost_broker.bus import Delivery
 from roost_broker.errors import Malformed, Misuse, PeerError
 from roost_broker.messages import Declined, ModelState, Request, ScheduleSet, Score, decode
-from roost_broker.topics import TaskTopics, last_level, model_of_state_topic
+from roost_broker.topics import TaskTopics, check_name, last_level, model_of_state_topic
 from roost_rendezvous import schedule
 from roost_rendezvous.mailbox.events import DeclinedArrived, ModelGone, ModelUp, ModelWord, RequestArrived, ScoreArrived
 from roost_rendezvous.schedule import Schedule
@@ -31,11 +31,10 @@ def to_event(asked: Asked, boot: str, now: int, override: Schedule | None) -> Re
     """The core's view: its age counts from the issue when this same boot issued it, else from now."""
     request = asked.request
     issued = request.issued
-    same_boot = issued is not None and issued.boot == boot
     return RequestArrived(
         message_id=request.message_id,
         request_id=request.request_id,
-        opened_ns=issued.monotonic_ns if issued is not None and same_boot else now,
+        opened_ns=issued.monotonic_ns if issued is not None and issued.boot == boot else now,
         deadline_ms=request.deadline_ms,
         override=override,
         context=asked,
@@ -72,6 +71,7 @@ def read_state(delivery: Delivery) -> ModelUp | ModelGone:
     """A model's retained state; an empty payload (the topic was cleared) means that the model was removed."""
     model = model_of_state_topic(delivery.topic)
     if not delivery.payload:
+        _check_model(model)
         return ModelGone(message_id="", model=model, session=_NEWEST, reason="removed")
     message = decode(delivery.payload)
     if not isinstance(message, ModelState):
@@ -109,6 +109,13 @@ def parse_for(task: str, loose: object) -> Schedule:
 
 # A removal by hand outranks every session number; the model's next start is believed all the same.
 _NEWEST = 2**63
+
+
+def _check_model(of_topic: str) -> None:
+    try:
+        check_name("model", of_topic)
+    except Misuse as error:
+        raise Malformed(error.problem, error.remedy) from error
 
 
 def _same_model(of_topic: str, said: str) -> None:

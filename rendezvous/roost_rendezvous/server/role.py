@@ -39,6 +39,8 @@ from roost_rendezvous.server.settings import ServerSettings
 
 __all__ = ["RendezvousServer", "ServerSettings"]
 
+_MAX_WAITING = 1000
+"""Messages kept until there is a schedule. Beyond the receive maximum only what comes with QoS 0."""
 _SETTLE_S = 0.5
 """How long a retained schedule may take to arrive before the given one is published."""
 
@@ -75,7 +77,7 @@ class RendezvousServer:
         self._boot = boot or boot_id()
         self._folder = journal
         self._held = HeldDeliveries(self._settings.held_deliveries)
-        # Until there is a schedule; bounded by the session's receive maximum.
+        # Until there is a schedule.
         self._before_schedule: list[tuple[Handler, Delivery]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
@@ -106,7 +108,8 @@ class RendezvousServer:
             self._begin(self._given)
         self._subscribe()
         self._presence.starting()
-        tasks = [asyncio.ensure_future(work) for work in (self._bus.start(), self._publish_schedule(), self._report())]
+        starting = asyncio.ensure_future(self._bus.start())
+        tasks = [starting, *map(asyncio.ensure_future, (self._publish_schedule(starting), self._report()))]
         stopping = asyncio.ensure_future(stop.wait())
         try:
             await self._until(stopping, tasks)
@@ -121,8 +124,11 @@ class RendezvousServer:
             await asyncio.gather(*ended, return_exceptions=True)
             if self._timer is not None:
                 self._timer.cancel()
-            await self._bus.stop()
-            self._close_files()
+            if self._publisher is not None:
+                self._publisher.close()
+            await self._bus.stop()  # calls no handler any more, so no timer is set anew
+            if self._journal is not None:
+                self._journal.close()
 
     def _subscribe(self) -> None:
         self._bus.on_connection(self._connection)
@@ -155,12 +161,6 @@ class RendezvousServer:
             self._bus, self._journal, self._held, self.counts, remember=settings.remember_answered
         )
 
-    def _close_files(self) -> None:
-        if self._publisher is not None:
-            self._publisher.close()
-        if self._journal is not None:
-            self._journal.close()
-
     def _begin(self, schedule: Schedule) -> None:
         """Now there is a schedule: decide, first on what came before it."""
         answered = self._journal.ids() if self._journal is not None else ()
@@ -169,8 +169,12 @@ class RendezvousServer:
         for handler, delivery in waiting:
             handler(delivery)
 
-    async def _publish_schedule(self) -> None:
-        """Give the retained topic a moment to speak first; without any schedule, wait for it so long and no longer."""
+    async def _publish_schedule(self, starting: "asyncio.Future[None]") -> None:
+        """Give the retained topic a moment to speak first; without any schedule, wait for it so long and no longer.
+
+        Counted from the connection: a broker that is not there yet has said nothing.
+        """
+        await asyncio.wait({starting})
         if self._core is not None:
             await asyncio.sleep(_SETTLE_S)
             self._keeper.publish_given()
@@ -201,7 +205,7 @@ class RendezvousServer:
     def _input_arrived(self, delivery: Delivery) -> None:
         core = self._core
         if core is None:
-            self._before_schedule.append((self._input_arrived, delivery))
+            self._wait_for_schedule(self._input_arrived, delivery)
             return
         try:
             asked = reading.read_request(delivery, self._topics)
@@ -213,11 +217,13 @@ class RendezvousServer:
         event = reading.to_event(asked, self._boot, now, self._override(asked))
         self._held.hold(event.request_id, delivery)
         self._tell(core, event, now)
+        if not core.knows(event.request_id):  # answered once, and the answer is lost: better another than none
+            self._tell(core, event, now)
 
     def _word_arrived(self, delivery: Delivery) -> None:
         core = self._core
         if core is None:
-            self._before_schedule.append((self._word_arrived, delivery))
+            self._wait_for_schedule(self._word_arrived, delivery)
             return
         try:
             word = reading.read_word(delivery)
@@ -234,7 +240,7 @@ class RendezvousServer:
     def _state_arrived(self, delivery: Delivery) -> None:
         core = self._core
         if core is None:
-            self._before_schedule.append((self._state_arrived, delivery))
+            self._wait_for_schedule(self._state_arrived, delivery)
             return
         try:
             event = reading.read_state(delivery)
@@ -243,6 +249,13 @@ class RendezvousServer:
             return
         self._tell(core, event, self._clock.monotonic_ns())
         delivery.ack()
+
+    def _wait_for_schedule(self, handler: Handler, delivery: Delivery) -> None:
+        if len(self._before_schedule) < _MAX_WAITING:
+            self._before_schedule.append((handler, delivery))
+        else:
+            self.counts["dropped-before-schedule"] += 1
+            delivery.ack()
 
     def _schedule_arrived(self, delivery: Delivery) -> None:
         try:
@@ -317,8 +330,8 @@ class RendezvousServer:
                 self._answer(action)
             elif isinstance(action, Noted):
                 self.counts[action.kind] += 1
-                if action.kind is Kind.REPEATED_REQUEST and self._publisher is not None:
-                    self._publisher.again(action.request_id)
+                if action.kind is Kind.REPEATED_REQUEST:
+                    self._repeat(action.request_id)
             else:
                 self._closed(action)
 
@@ -334,6 +347,10 @@ class RendezvousServer:
         )
         self._publisher.send(answer.request_id, stored)
         self.counts[answer.cause] += 1
+
+    def _repeat(self, request_id: str) -> None:
+        if self._publisher is not None and self._core is not None and not self._publisher.again(request_id):
+            self._core.forget(request_id)
 
     def _closed(self, closed: Closed) -> None:
         """Late scores of a mailbox: what would have been there with more patience."""

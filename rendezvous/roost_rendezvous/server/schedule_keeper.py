@@ -2,7 +2,8 @@
 
 A schedule published by a person stays in force over restarts. The one given at the start (from a file) is published
 when the topic has none, or only one that an earlier start published: edit the file, restart, and it counts. A
-schedule that cannot be used never replaces a good one.
+schedule that cannot be used never replaces a good one; where it took a good one's place on the topic, the good one
+is put back, so that the next start finds it.
 """
 
 from roost_broker.bus import Bus, Delivery
@@ -32,6 +33,7 @@ class ScheduleKeeper:
         self._clock = clock
         self._component = component
         self._on_topic = False
+        self._in_force = b""  # the message that carried it, as it stands on the topic
         self._version = given.version if given is not None else ""
 
     def arrived(self, delivery: Delivery) -> tuple[str, Schedule] | None:
@@ -45,15 +47,18 @@ class ScheduleKeeper:
             message, schedule = reading.read_schedule(delivery, self._topics.task)
         except PeerError as error:
             self._announcer.say("schedule-refused", str(error), {"task": self._topics.task})
+            if self._in_force:
+                self._put(self._in_force)
             raise
         self._on_topic = True
         if schedule.version == self._version:
+            self._in_force = delivery.payload
             return None
         if delivery.retained and message.author == FROM_FILE and self._given is not None:
             self._on_topic = False
             self.publish_given()
             return None
-        before, self._version = self._version, schedule.version
+        before, self._version, self._in_force = self._version, schedule.version, delivery.payload
         self._announcer.say(
             "schedule-applied",
             f"The schedule {schedule.version} of {self._topics.task} counts for the next request.",
@@ -82,8 +87,13 @@ class ScheduleKeeper:
             schedule=to_object(self._given),
             author=FROM_FILE,
         )
+        self._in_force = encode(message)
+        self._on_topic = self._put(self._in_force)
+
+    def _put(self, payload: bytes) -> bool:
+        """Put a schedule on the topic; whether the bus took it. If not, the next start says it."""
         try:
-            self._bus.publish(self._topics.schedule, encode(message), retain=True)
+            self._bus.publish(self._topics.schedule, payload, retain=True)
         except QueueFull:
-            return  # the next start says it
-        self._on_topic = True
+            return False
+        return True

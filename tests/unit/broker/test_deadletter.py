@@ -94,3 +94,19 @@ def test_a_rate_limit_never_gives_more_than_burst_and_rate_allow(steps: list[int
 def test_a_rate_limit_of_nothing_is_refused() -> None:
     with pytest.raises(Misuse):
         RateLimit(0, 1)
+
+
+def test_a_report_that_the_broker_does_not_take_holds_no_delivery_back(run: Callable[..., Any]) -> None:
+    async def scenario() -> None:
+        broker = MemoryBroker()
+        bus = MemoryBus(broker, "reader")
+        await bus.start()
+        broker.stop()
+        acknowledged = asyncio.Event()
+        dead = DeadLetters(bus, TOPIC, "reader", VirtualClock())
+        dead.send(Delivery("t", b"x", _ack=acknowledged.set), "why")
+        await bus.stop()
+        await acknowledged.wait()
+        assert dead.counts == {"sent": 1, "refused": 1}
+
+    run(scenario())

@@ -94,3 +94,10 @@ def test_a_durable_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path
     write_durably(target, b"new")
     assert target.read_bytes() == b"new"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_write_that_fails_leaves_nothing_beside(tmp_path: Path) -> None:
+    (tmp_path / "target" / "taken").mkdir(parents=True)  # a folder with something in it cannot be replaced by a file
+    with pytest.raises(OSError, match="directory"):
+        write_durably(tmp_path / "target", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from roost_broker.messages import (
     MAX_DEPTH,
     Event,
     Input,
+    Issued,
     Request,
     Result,
     decode,
@@ -175,3 +177,33 @@ def test_an_id_with_a_line_break_behind_it_is_no_id(field: str) -> None:
     # `$` alone would let it through, and a log line or a topic would then be two.
     with pytest.raises(Malformed, match="regex"):
         decode(with_fields(encode(request()), **{field: ID + "\n"}))
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        b"{" * 13 + b'"' + b'\\"' * 49_000,
+        b"[" * 13 + b'"\\' * 49_000,
+        b"[" * 13 + b'"a' * 49_000,
+        b"[" * 13 + b'"' * 99_001,
+    ],
+    ids=["escaped quotes", "open quotes with escapes", "quotes", "one quote too many"],
+)
+def test_an_endless_string_is_refused_as_quickly_as_any_other_rubbish(bomb: bytes) -> None:
+    # Processor time, not the wall's; with a scan that tries anything twice it was 30 s and more.
+    began = time.process_time()
+    with pytest.raises(Malformed):
+        decode(bomb)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("path", [("timestamp",), ("issued", "seq"), ("issued", "monotonicNs"), ("issued", "attempt")])
+def test_a_number_that_no_database_keeps_is_malformed(path: tuple[str, ...]) -> None:
+    loose = json.loads(encode(request(issued=Issued(boot=ID, seq=1, monotonic_ns=1))))
+    *outer, last = path
+    place = loose[outer[0]] if outer else loose
+    place[last] = 2**63 - 1
+    assert decode(json.dumps(loose).encode())
+    place[last] = 2**63
+    with pytest.raises(Malformed, match="Not a Roost message"):
+        decode(json.dumps(loose).encode())

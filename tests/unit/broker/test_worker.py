@@ -50,3 +50,13 @@ asyncio.run(main())
 """
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert said.stdout.strip() == "0"
+
+
+def test_work_that_raises_stop_iteration_fails_instead_of_hanging(run: Callable[..., Any]) -> None:
+    async def main() -> None:
+        worker = Worker("test")
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await worker.call(next, iter(()))
+        worker.stop()
+
+    run(main())

@@ -83,9 +83,15 @@ def expected(history: list[Happening], request_id: str, first_schedule: Schedule
 
 def _opened(what: Happening, schedule: Schedule) -> _View:
     opened = min(what.opened, what.at)
-    start = what.at if what.at - opened >= what.deadline_ms * MS else opened
-    own = what.deadline_ms - (schedule.sla_ms - schedule.default.after_ms)
-    return _View(schedule, start, max(0, min(schedule.default.after_ms, own)) * MS, what.override is not None)
+    age, deadline, travel = what.at - opened, what.deadline_ms * MS, (schedule.sla_ms - schedule.default.after_ms) * MS
+    if age >= deadline:
+        start, own = what.at, deadline
+    elif age >= schedule.sla_ms * MS:
+        start, own = what.at, deadline - age
+    else:
+        start, own = opened, deadline
+    hurried = own // 2 if own < 2 * travel else own - travel
+    return _View(schedule, start, min(schedule.default.after_ms * MS, hurried), what.override is not None)
 
 
 def _said(view: _View, what: Happening) -> None:

@@ -125,7 +125,7 @@ class World:
         assert answer.context == what.request_id
         late = what.at - min(what.opened, what.at) >= what.deadline_ms * MS
         assert answer.late == late
-        start = what.at if late else what.opened
+        start = what.at if late or what.at - what.opened >= schedule.sla_ms * MS else what.opened
         assert at <= max(what.at, start + min(what.deadline_ms, schedule.sla_ms) * MS)
         assert answer.schedule_version == schedule.version
 

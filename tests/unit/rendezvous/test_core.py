@@ -428,3 +428,52 @@ def test_timers_of_answered_requests_do_not_pile_up() -> None:
 def test_a_policy_that_cannot_be_is_refused(bad: dict[str, int]) -> None:
     with pytest.raises(Misuse):
         MailboxPolicy(**bad)
+
+
+def test_a_request_in_a_hurry_gets_a_quick_models_answer_and_not_the_default(world: World) -> None:
+    world.up("champion")
+    world.up("challenger")
+    began = world.now
+    ask(world, deadline_ms=100)
+    world.advance(20 * MS)
+    world.score("r", "challenger")
+    world.advance(SECOND)
+    at, answer = the_answer(world)
+    assert answer.cause == "fallback"
+    assert at == began + 50 * MS
+
+
+@pytest.mark.parametrize("age_ms", [2_000, 60_000])
+def test_a_request_older_than_the_sla_whose_own_deadline_is_far_is_not_fobbed_off_with_the_default(
+    world: World, age_ms: int
+) -> None:
+    assert not answers(ask(world, age=age_ms * MS, deadline_ms=3_600_000))
+    world.advance(300 * MS)
+    [answer] = answers(world.score("r", "champion"))
+    assert (answer.cause, answer.late, answer.elapsed_ns) == ("preferred", False, (age_ms + 300) * MS)
+
+
+def test_a_request_older_than_the_sla_still_gets_its_default_before_its_own_deadline(world: World) -> None:
+    began = world.now
+    ask(world, age=2_500 * MS, deadline_ms=3_000)
+    world.advance(SECOND)
+    at, answer = the_answer(world)
+    assert (at, answer.cause) == (began + 400 * MS, "default")
+
+
+@pytest.mark.parametrize("age_ns", [-(2**62), 2**62])
+def test_an_absurd_time_of_issue_costs_the_request_nothing(world: World, age_ns: int) -> None:
+    ask(world, age=age_ns)
+    [answer] = answers(world.score("r", "champion"))
+    assert answer.cause == "preferred"
+    assert answer.elapsed_ns >= 0
+
+
+def test_an_answer_that_was_forgotten_is_given_anew(world: World) -> None:
+    ask(world)
+    world.score("r", "champion")
+    assert kinds(ask(world)) == [Kind.REPEATED_REQUEST]
+    world.core.forget("r")
+    assert not world.core.knows("r")
+    assert kinds(ask(world)) == []
+    assert [answer.label for answer in answers(world.score("r", "champion"))] == ["by-champion"]

@@ -107,3 +107,15 @@ def test_a_disk_that_refuses_costs_no_answer_and_spoils_no_line(tmp_path: Path) 
     again = AnswerJournal(tmp_path)
     assert list(again.ids()) == [an_id(1), an_id(3)]
     again.close()
+
+
+def test_a_copy_somebody_made_beside_the_journal_disturbs_nothing(tmp_path: Path) -> None:
+    journal = AnswerJournal(tmp_path)
+    journal.write(an_id(1), stored(1))
+    journal.close()
+    for name in ("answers-old.jsonl", "answers-1.jsonl", "answers-000001 (copy).jsonl", "answers-0000001.jsonl"):
+        (tmp_path / name).write_bytes(b"kept")
+    again = AnswerJournal(tmp_path)
+    assert list(again.ids()) == [an_id(1)]
+    again.close()
+    assert (tmp_path / "answers-old.jsonl").read_bytes() == b"kept"
