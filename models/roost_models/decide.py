@@ -36,7 +36,7 @@ def decide(
 ) -> Decision:
     """Ask a bundle about one picture (bytes of a file; `name` is shown in the request).
 
-    Raises `BadImage`, `Misuse` (wrong environment), `Malformed`, and what the model raises. `predictor` saves loading
+    Raises `BadImage`, `Misuse` (wrong environment), `Malformed`, and `Unusable`. `predictor` saves loading
     when many pictures are asked about. The result shows the best `labels_top`, the score all.
     """
     ready = predictor or load_predictor(bundle)

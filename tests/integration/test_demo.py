@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +121,40 @@ def test_ctrl_c_ends_it_in_order_with_the_summary_and_nothing_left_running(tmp_p
     assert "within their SLA" in rest
     assert "identical to the last bit" in rest
     assert running_with(str(tmp_path)) == {}
+
+
+def test_ctrl_c_during_the_replay_leaves_the_summary_without_the_rest_of_it(pictures):
+    with demo("--source", pictures) as process:
+        assert any("Asking champion again" in line for line in iter(process.stdout.readline, ""))
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    assert "3 requests" in rest
+    assert "cut short" in rest
+    assert errors == ""
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid of util-linux")
+def test_closing_the_terminal_leaves_neither_processes_nor_files(tmp_path, pictures):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    terminal, end = pty.openpty()
+    command = ["setsid", "--ctty", sys.executable, "-m", "roost_edge.demo", "--source", pictures, "--seconds", "3600"]
+    process = subprocess.Popen(
+        command, stdin=end, stdout=end, stderr=end, env=os.environ | {"TMPDIR": str(temporary), "TERM": "xterm"}
+    )
+    os.close(end)
+    try:
+        seen = b""
+        while b"Ctrl-C ends" not in seen:
+            seen += os.read(terminal, 65_536)
+        os.close(terminal)
+        assert process.wait(PATIENCE_S) in (0, 1), "it ended by itself"
+    finally:
+        process.kill()
+        process.wait()
+    assert running_with(str(temporary)) == {}
+    assert list(temporary.iterdir()) == []
 
 
 class Stranger:

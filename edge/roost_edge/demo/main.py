@@ -1,13 +1,11 @@
 """`roost demo` and `python -m roost_edge.demo`: options in, exit status out.
 
 Status 0: every request was answered within its SLA and archived, and there was one at least. 1: not so, or the
-device could not be started. 2: the arguments cannot work.
+device could not be started. 2: the arguments cannot work. 130: Ctrl-C once too often, so there is no summary.
 """
 
 import asyncio
-import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +14,13 @@ from typing import TYPE_CHECKING
 from roost_broker.errors import Misuse, RoostError
 from roost_edge.capture.request_summary import RequestSummary
 from roost_edge.capture.request_summary import summarise as read_log
+from roost_edge.demo.endings import heard_by, raised
+from roost_edge.demo.folder import temporary_folder
 from roost_edge.demo.models import MODELS, find_henhouse
 from roost_edge.demo.options import Options, parse
 from roost_edge.demo.play import Play, Played
 from roost_edge.demo.reporters import Lines, Reporter
+from roost_edge.demo.source_check import check_source
 from roost_edge.demo.summary import ReplayFigures, Summary, as_json, as_lines, summarise
 
 if TYPE_CHECKING:
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
 
 FAILED = 1
 MISUSE = 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     try:
         return run(parse(arguments))
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except Misuse as error:
         print(error, file=sys.stderr)  # noqa: T201  # this is a command line
         return MISUSE
@@ -44,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: Options) -> int:
     """Play the demo and print its summary. Raises `RoostError` when it could not begin. Returns the exit status."""
     henhouse = find_henhouse()
+    check_source(options)
     reporter = _reporter(options)
     if options.source != "synthetic":
         reporter.say(
@@ -52,7 +57,8 @@ def run(options: Options) -> int:
         )
     with _folder(options) as folder:
         played = asyncio.run(_play(options, folder, henhouse, reporter))
-        summary = _judge(options, played, henhouse, reporter)
+        with raised():
+            summary = _judge(options, played, henhouse, reporter)
     if options.json:
         sys.stdout.write(as_json(summary) + "\n")
     else:
@@ -67,21 +73,25 @@ async def _play(options: Options, folder: Path, henhouse: Path, reporter: Report
     def interrupt() -> None:
         (hurry if interrupted.is_set() else interrupted).set()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+    heard_by(asyncio.get_running_loop(), interrupt)
     return await Play(options, folder, henhouse, reporter, interrupted=interrupted, hurry=hurry).run()
 
 
 def _judge(options: Options, played: Played, henhouse: Path, reporter: Reporter) -> Summary:
     from roost_models.archive.reading import ArchiveReader  # brings numpy
 
-    log, problems, replays, archived = RequestSummary(), list(played.problems), [], 0
+    log, archived = RequestSummary(), 0
+    problems, notes = list(played.problems), list(played.notes)
+    replays: list[ReplayFigures] = []
     try:
         log = read_log(played.request_log)
         with ArchiveReader(played.archive) as archive:
             archived = archive.count_inputs()
-            replays = _replay(archive, henhouse, reporter)
+            if archived:
+                for figures in _replay(archive, henhouse, reporter):
+                    replays.append(figures)  # one by one: what is done is kept when Ctrl-C comes
+    except KeyboardInterrupt:
+        notes.append("Asking the models again was cut short; what is told of it is what was done by then.")
     except RoostError as error:
         problems.append(str(error))
     return summarise(
@@ -92,27 +102,25 @@ def _judge(options: Options, played: Played, henhouse: Path, reporter: Reporter)
         seconds=played.seconds,
         source=options.source if options.path is None else str(options.path),
         faults=[f"{fault.model}={fault.kind}" for fault in options.faults],
-        notes=played.notes,
+        notes=notes,
         problems=problems,
+        interrupted=played.interrupted,
     )
 
 
-def _replay(archive: "ArchiveReader", henhouse: Path, reporter: Reporter) -> list[ReplayFigures]:
+def _replay(archive: "ArchiveReader", henhouse: Path, reporter: Reporter) -> Iterator[ReplayFigures]:
     """Ask every bundle again what is in the archive, from the archive alone."""
     from roost_models.bundle.opening import open_bundle
     from roost_models.replay import replay
 
-    given, figures = archive.stats().scores_by_model, []
+    given = archive.stats().scores_by_model
     for model in MODELS:
         reporter.say(f"Asking {model} again, from the archive alone …")
         report = replay(archive, open_bundle(henhouse / "bundles" / model))
         if report.pure:
-            figures.append(
-                ReplayFigures(
-                    model=model, given=given.get(model, 0), compared=report.compared, identical=report.identical
-                )
+            yield ReplayFigures(
+                model=model, given=given.get(model, 0), compared=report.compared, identical=report.identical
             )
-    return figures
 
 
 def _reporter(options: Options) -> Reporter:
@@ -131,5 +139,5 @@ def _folder(options: Options) -> Iterator[Path]:
         options.keep.mkdir(parents=True, exist_ok=True)
         yield options.keep.absolute()
         return
-    with tempfile.TemporaryDirectory(prefix="roost-demo-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    with temporary_folder() as folder:
+        yield folder

@@ -12,6 +12,7 @@ from roost_edge.demo.models import MODELS
 
 _FAULT = re.compile(r"(?P<model>[A-Za-z0-9_-]+)=(?P<kind>hang|kill|wrong|slow:(?P<ms>[0-9]{1,6}))\Z")
 _VIDEO = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg", ".mpg", ".ts"})
+_SOURCES = "Say synthetic, or name a video or a folder of pictures."
 
 SourceKind = Literal["synthetic", "video", "folder"]
 
@@ -145,6 +146,8 @@ def _faults(texts: Sequence[str]) -> tuple[Fault, ...]:
 def _source(text: str) -> tuple[SourceKind, Path | None]:
     if text == "synthetic":
         return "synthetic", None
+    if not text:
+        raise Misuse("--source names nothing.", _SOURCES)
     path = Path(text).expanduser().absolute()
     if path.is_dir():
         return "folder", path
@@ -152,4 +155,6 @@ def _source(text: str) -> tuple[SourceKind, Path | None]:
         if path.suffix.lower() not in _VIDEO:
             raise Misuse(f"--source {text} does not look like a video.", "Give a video, or a folder of pictures.")
         return "video", path
-    raise Misuse(f"--source {text}: no such file or folder.", "Say synthetic, or name a video or a folder of pictures.")
+    if path.exists():
+        raise Misuse(f"--source {text} is neither a file nor a folder.", _SOURCES)
+    raise Misuse(f"--source {text}: no such file or folder.", _SOURCES)

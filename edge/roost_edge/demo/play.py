@@ -44,6 +44,8 @@ class Played:
     archive: Path
     sightings: int
     seconds: float
+    interrupted: bool = False
+    """Ended by hand, and not by its time or the end of film or folder."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -110,7 +112,8 @@ class Play:
             )
             seconds, problems = await self._capture(supervisor, watcher)
         finally:
-            self._reporter.close()
+            with suppress(OSError):  # the terminal may have gone; the processes are to go all the same
+                self._reporter.close()
             for fault in self._options.faults:
                 if fault.kind == "hang":  # it would not hear that it is to stop
                     supervisor.kill(_role(fault), signal.SIGKILL, restart=False)
@@ -121,6 +124,7 @@ class Play:
             archive=settings.layout.archive(TASK),
             sightings=view.sightings,
             seconds=seconds,
+            interrupted=self._interrupted.is_set(),
             problems=problems,
             notes=self._notes,
         )
@@ -161,7 +165,8 @@ class Play:
                 await self._until_seen(watcher)
                 return seconds, []
             await self._pause(self._hurry)
-        return seconds, [f"Waited in vain for {camera(_CAPTURE).get('open', '?')} open requests."]
+        waiting = camera(_CAPTURE).get("open", 0)  # the request log has the last word when the summary is made
+        return seconds, [f"Waited in vain for {waiting} open requests."] if waiting else []
 
     def _ask_no_more(self, supervisor: Supervisor) -> None:
         """Start the camera's role again, told to accept nothing: its log knows what is open, and it sees to that."""
@@ -188,7 +193,9 @@ class Play:
                     await over.wait()
             if not over.is_set() and not self._broker.running:
                 self._notes.append("The broker ended and was started again.")
-                with suppress(RoostError, OSError):  # the port may be taken for a moment; it is tried again
+                # The port may be taken for a moment; it is tried again. The broker ends with the thread that starts
+                # it: those of the executor live until the loop is closed.
+                with suppress(RoostError, OSError):
                     await asyncio.to_thread(self._broker.start)
 
     async def _unless_interrupted(self, work: Awaitable[bool | None]) -> bool | None:

@@ -56,14 +56,16 @@ def summarise(
     faults: list[str],
     notes: list[str] | None = None,
     problems: list[str] | None = None,
+    interrupted: bool = False,
 ) -> Summary:
     """Put the figures together and judge them: every request answered within its SLA and archived, and at least one.
 
-    `problems` are failures found elsewhere (a role that did not start); any makes the run not ok.
+    `problems` are failures found elsewhere (a role that did not start); any makes the run not ok. `interrupted` says
+    that a person ended it.
     """
     compared = sum(one.compared for one in replays)
     identical = sum(one.identical for one in replays)
-    found = [*(problems or []), *_judge(log, archived)]
+    found = [*(problems or []), *_judge(log, archived, interrupted=interrupted)]
     said = list(notes or [])
     if identical < compared:
         said.append(f"{compared - identical} of {compared} scores differ when the archive is scored again.")
@@ -73,6 +75,8 @@ def summarise(
         for one in replays
         if one.compared < one.given
     ]
+    if log.answered and log.by_cause.get("default", 0) == log.answered:
+        said.append("No model answered; every answer was the schedule's default.")
     if log.second_answers:
         said.append(f"{log.second_answers} requests got a second answer, which was ignored.")
     return Summary(
@@ -109,6 +113,9 @@ def as_lines(summary: Summary) -> list[str]:
     s: Any = summary
     causes = ", ".join(f"{cause} {count}" for cause, count in s.by_cause.items()) or "none"
     models = ", ".join(f"{model} {count}" for model, count in s.by_model.items()) or "none"
+    told = [*(f"Note: {note}" for note in s.notes), *(f"Problem: {problem}" for problem in s.problems)]
+    if s.requests == 0:
+        return told  # the problem says it; figures would be a list of noughts
     lines = [
         f"{s.requests} requests in {s.seconds:g} s, {s.answered} answered, {s.within_sla} within their SLA, "
         f"{s.archived} archived.",
@@ -122,12 +129,12 @@ def as_lines(summary: Summary) -> list[str]:
             "identical to the last bit."
         )
     lines.append(f"Sightings told on MQTT: {s.alerts}. Answers that were the default: {s.defaults}.")
-    lines += [f"Note: {note}" for note in s.notes]
-    lines += [f"Problem: {problem}" for problem in s.problems]
-    return lines
+    return lines + told
 
 
-def _judge(log: RequestSummary, archived: int) -> list[str]:
+def _judge(log: RequestSummary, archived: int, *, interrupted: bool) -> list[str]:
+    if log.requests == 0 and interrupted:
+        return ["It was ended before anything moved before the camera, so nothing was asked."]
     if log.requests == 0:
         return ["Nothing moved before the camera, so nothing was asked. Let it run for longer."]
     problems = []

@@ -38,9 +38,9 @@ class Bundle:
         return read_verified(self.root / path, path, entry)
 
 
-def open_folder(root: Path) -> Bundle:
-    """Open a folder as a bundle; see the module's rules."""
-    data = read_manifest(root)
+def open_folder(root: Path, draft: bytes | None = None) -> Bundle:
+    """Open a folder as a bundle; see the module's rules. `draft` is a manifest to take instead of the one there."""
+    data = read_manifest(root) if draft is None else draft
     manifest = parse(data)
     present = files_below(root)
     missing = sorted(set(manifest.files) - present)
@@ -111,7 +111,10 @@ def _verify(path: Path, name: str, entry: FileEntry) -> None:
 def _check_size(path: Path, name: str, entry: FileEntry) -> None:
     size = path.stat().st_size
     if size < entry.bytes:
-        raise Malformed(f"File {name!r} is truncated: {size} of {entry.bytes} bytes.", "Copy the bundle again.")
+        raise Malformed(
+            f"File {name!r} is truncated: {size} of {entry.bytes} bytes.",
+            "Copy the bundle again, or accept a change made on purpose with `roost bundle pack --seal`.",
+        )
     if size > entry.bytes:
         raise Malformed(f"File {name!r} has {size} bytes, more than the {entry.bytes} of the manifest.", _RESEAL)
 

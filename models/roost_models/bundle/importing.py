@@ -16,12 +16,14 @@ from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import ramps
 from roost_models.bundle.pins import installed
 from roost_models.bundle.trial import ModelFacts, inspect_in_child
-from roost_models.bundle.writing import seal, write_bundle
+from roost_models.bundle.writing import check_new, seal, write_bundle
 from roost_models.inference import images
 from roost_models.inference.interpreter import ENGINES
 
 MAX_LABELS_BYTES = 2_000_000
 _MAX_PICTURE_BYTES = 1_000_000
+_IDENTIFIER = b"TFL3"
+"""In bytes 4 to 8 of every such file: the FlatBuffers file identifier of TensorFlow's `schema.fbs`."""
 
 
 class ImportChoices(Struct, frozen=True, kw_only=True):
@@ -52,7 +54,9 @@ class Imported:
 
 def import_bundle(model: Path, labels: Path, folder: Path, choices: ImportChoices) -> Imported:
     """Make `folder` a bundle of a `.tflite` file and a labels file. Raises `Misuse` or `Malformed`, nothing written."""
-    facts = inspect_in_child(_existing(model))
+    check_new(folder, name=choices.name, task=choices.task)
+    _check_tflite(_existing(model))
+    facts = inspect_in_child(model)
     names = read_labels(labels)
     if len(names) != facts.outputs:
         raise Misuse(
@@ -157,6 +161,14 @@ def _existing(path: Path) -> Path:
     if not path.is_file():
         raise Misuse(f"There is no file {path}.", "Check the name.")
     return path
+
+
+def _check_tflite(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(8)[4:] != _IDENTIFIER:
+            raise Misuse(
+                f"{path} is not a .tflite model.", "Give one with its labels. The order is MODEL LABELS FOLDER."
+            )
 
 
 def _card(model: Path, choices: ImportChoices, guesses: list[str]) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from roost_broker.errors import Malformed
 from roost_models.bundle.folder import Bundle
-from roost_models.bundle.manifest import GoldenOutput
+from roost_models.bundle.manifest import GoldenOutput, render
 
 TIMEOUT_S = 120.0
 
@@ -75,9 +75,11 @@ _Report = TypeVar("_Report", Trial, ModelFacts)
 def try_in_child(bundle: Bundle, *, timeout_s: float = TIMEOUT_S) -> Trial:
     """Load the bundle and run its goldens in a child. Raises `Malformed` when the child dies, hangs or refuses.
 
-    Goldens that differ are not an error here: they are in the report.
+    The child is handed the manifest, so one that is not written yet can be tried. Goldens that differ are not an
+    error here: they are in the report.
     """
-    return _run("bundle", bundle.root, Trial, f"Bundle {bundle.manifest.name} {bundle.manifest.version}", timeout_s)
+    title = f"Bundle {bundle.manifest.name} {bundle.manifest.version}"
+    return _run("bundle", bundle.root, Trial, title, timeout_s, render(bundle.manifest))
 
 
 def inspect_in_child(model: Path, *, timeout_s: float = TIMEOUT_S) -> ModelFacts:
@@ -85,10 +87,10 @@ def inspect_in_child(model: Path, *, timeout_s: float = TIMEOUT_S) -> ModelFacts
     return _run("model", model, ModelFacts, f"Model {model.name}", timeout_s)
 
 
-def _run(kind: str, path: Path, report: type[_Report], title: str, timeout_s: float) -> _Report:
+def _run(kind: str, path: Path, report: type[_Report], title: str, timeout_s: float, given: bytes = b"") -> _Report:
     command = [sys.executable, "-P", "-m", "roost_models.bundle.trial_child", kind, str(path.resolve())]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, timeout=timeout_s, check=False, input=given)
     except subprocess.TimeoutExpired as error:
         raise Malformed(
             f"{title} did not finish its trial within {timeout_s:g} s.", "It hangs, or this machine is too slow for it."

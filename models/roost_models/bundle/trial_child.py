@@ -1,7 +1,7 @@
 """The program a trial runs in a child process: `python -m roost_models.bundle.trial_child bundle PATH | model PATH`.
 
-One JSON object on stdout: a `Trial`, `ModelFacts` or `Problem`; what the model itself prints goes to stderr.
-Being killed by a damaged model is part of its job.
+On stdin the bundle's manifest. One JSON object on stdout: a `Trial`, `ModelFacts` or `Problem`; what the model itself
+prints goes to stderr. Being killed by a damaged model is part of its job.
 """
 
 import os
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roost_broker.errors import Misuse, RoostError
+from roost_models.bundle.folder import open_folder
 from roost_models.bundle.goldens import differences, golden_input, ramps, recorded, warm_inputs
 from roost_models.bundle.manifest import ImageContract
-from roost_models.bundle.opening import open_bundle
 from roost_models.bundle.trial import GoldenTrial, ModelFacts, Problem, Trial
 from roost_models.inference.interpreter import TfliteModel, engine_version
 from roost_models.inference.predictor import load_predictor
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     kind, path = arguments
     answer: Trial | ModelFacts | Problem
     try:
-        answer = try_bundle(Path(path)) if kind == "bundle" else look_into(Path(path))
+        answer = try_bundle(Path(path), sys.stdin.buffer.read()) if kind == "bundle" else look_into(Path(path))
     except RoostError as error:
         answer = Problem(problem=error.problem, remedy=error.remedy)
     except Exception as error:  # noqa: BLE001 — whatever the author's code raises becomes a sentence
@@ -48,9 +48,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def try_bundle(path: Path) -> Trial:
-    """Load, run the goldens, time each batch size."""
-    bundle = open_bundle(path)
+def try_bundle(path: Path, manifest: bytes) -> Trial:
+    """Open the folder by this manifest, load, run the goldens, time each batch size."""
+    bundle = open_folder(path, manifest)
     started = time.perf_counter()
     predictor = load_predictor(bundle)
     load_ms = _since(started)

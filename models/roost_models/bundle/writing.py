@@ -13,6 +13,7 @@ import msgspec
 
 from roost_broker.errors import Malformed, Misuse
 from roost_broker.frames import write_durably
+from roost_broker.topics import check_name
 from roost_models.bundle.folder import Bundle, files_below, open_folder, read_manifest
 from roost_models.bundle.manifest import MANIFEST, MAX_MANIFEST_BYTES, Manifest, check_path, parse, render
 from roost_models.bundle.trial import try_in_child
@@ -38,21 +39,31 @@ def write_bundle(folder: Path, fields: Mapping[str, Any], files: Mapping[str, by
 def seal(folder: Path, *, goldens: bool = False) -> Bundle:
     """Accept an edited folder: write the digests of the files that are there now.
 
-    With `goldens` each golden is evaluated in a child process and its outputs are replaced by what came out.
+    With `goldens` each golden is evaluated in a child process and its outputs are replaced by what came out. The
+    manifest is written when all that is done; if anything fails, the folder is as it was.
     """
     loose = _loose(folder)
     loose["files"] = {path: _entry((folder / path).read_bytes()) for path in sorted(files_below(folder))}
-    write_durably(folder / MANIFEST, render(_manifest(loose)))
-    bundle = open_folder(folder)
-    if not goldens or not bundle.manifest.goldens:
-        return bundle
-    trial = try_in_child(bundle)
-    measured = [
-        msgspec.structs.replace(golden, outputs=result.outputs)
-        for golden, result in zip(bundle.manifest.goldens, trial.goldens, strict=True)
-    ]
-    write_durably(folder / MANIFEST, render(msgspec.structs.replace(bundle.manifest, goldens=measured)))
+    manifest = _manifest(loose)
+    if goldens and manifest.goldens:
+        trial = try_in_child(open_folder(folder, render(manifest)))
+        measured = [
+            msgspec.structs.replace(golden, outputs=result.outputs)
+            for golden, result in zip(manifest.goldens, trial.goldens, strict=True)
+        ]
+        manifest = msgspec.structs.replace(manifest, goldens=measured)
+    write_durably(folder / MANIFEST, render(manifest))
     return open_folder(folder)
+
+
+def check_new(folder: Path, *, name: str, task: str) -> None:
+    """Raise `Misuse` unless `folder` is free for a new bundle, and it can be called so."""
+    check_name("model", name)
+    check_name("task", task)
+    if folder.exists() and not folder.is_dir():
+        raise Misuse(f"{folder} is not a folder.", "Give a new folder.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise Misuse(f"{folder} is not empty.", "Give a new folder, or remove it first.")
 
 
 def new_bundle(folder: Path, *, name: str, task: str) -> Bundle:
@@ -60,8 +71,7 @@ def new_bundle(folder: Path, *, name: str, task: str) -> Bundle:
     from roost_models.bundle.goldens import ramps
     from roost_models.inference.images import encode_png
 
-    if folder.exists() and any(folder.iterdir()):
-        raise Misuse(f"{folder} is not empty.", "Give a new folder.")
+    check_new(folder, name=name, task=task)
     fields = {
         "name": name,
         "version": "0.1.0",

@@ -27,7 +27,10 @@ Pixels = NDArray[np.uint8]
 
 
 class Unusable(PeerError):
-    """A model's answer that is no scores: NaN, infinite, a label it does not have."""
+    """A model that raised, or whose answer is no scores: NaN, infinite, a label it does not have."""
+
+    def __init__(self, manifest: Manifest, why: str) -> None:
+        super().__init__(f"Model {manifest.name} {manifest.version} {why}.", "Correct the model.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Predictor(Protocol):
     def predict(self, inputs: Sequence[ModelInput]) -> list[list[Output]]:
         """Outputs of each input, best first, at most `output.top`.
 
-        Raises what the model raises, `Unusable`, and `BadImage` when a picture is needed and there is none.
+        Raises `Unusable` (the model's mistake), and `BadImage` when a picture is needed and there is none.
 
         The scores of one input do not depend on what it is evaluated with.
         """
@@ -163,10 +166,13 @@ class PythonPredictor:
 
     def _one(self, item: ModelInput) -> list[Output]:
         context = Context(self._model.model, self._model.folder, item.state, item.tags, item.values)
-        scores = self._model.predict(item.image, context)
+        try:
+            scores = self._model.predict(item.image, context)
+        except (Exception, SystemExit) as error:  # the author's code may raise anything
+            raise Unusable(self.manifest, f"cannot answer: {type(error).__name__}: {error}") from error
         strange = set(scores) - set(self.labels)
         if strange:
-            raise Unusable(f"The model answered {min(strange)!r}, which is not one of its labels.")
+            raise Unusable(self.manifest, f"answered {min(strange)!r}, which is not one of its labels")
         return best_first(self.manifest, [scores.get(label, 0.0) for label in self.labels])
 
 
@@ -174,7 +180,7 @@ def best_first(manifest: Manifest, values: list[float]) -> list[Output]:
     """Scores in label order to outputs, best first, ties in label order. Raises `Unusable` at NaN or infinity."""
     if not np.all(np.isfinite(values)):
         bad = next(index for index, value in enumerate(values) if not np.isfinite(value))
-        raise Unusable(f"The model answered {values[bad]} for {manifest.labels[bad]!r}.")
+        raise Unusable(manifest, f"answered {values[bad]} for {manifest.labels[bad]!r}")
     order = sorted(range(len(values)), key=lambda index: (-values[index], index))
     return [Output(label=manifest.labels[index], score=values[index]) for index in order[: manifest.output.top]]
 

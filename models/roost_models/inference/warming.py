@@ -3,7 +3,7 @@
 from roost_broker.errors import RoostError
 from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import differences, golden_input, warm_inputs
-from roost_models.inference.predictor import Predictor, load_predictor
+from roost_models.inference.predictor import Predictor, Unusable, load_predictor
 
 _ROUNDS = 2
 
@@ -22,6 +22,10 @@ def warmed_predictor(bundle: Bundle) -> Predictor:
         for size in _sizes(bundle) if warm else ():
             for _ in range(_ROUNDS):
                 predictor.predict((warm * size)[:size])
+    except Unusable as error:
+        raise ModelFailed(
+            f"{title} raised while it was warmed. {error.problem}", "Run `roost bundle check` on it."
+        ) from error
     except RoostError:
         raise
     except (Exception, SystemExit) as error:  # the author's code may raise anything

@@ -1,6 +1,8 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.messages import MAX_BYTES
-from roost_broker.mosquitto import MosquittoSettings, PrivateBroker, find_mosquitto, render
+from roost_broker.mosquitto import MosquittoSettings, PrivateBroker, dying_with_parent, find_mosquitto, render
 from roost_broker.mqtt import MqttBus
 
 
@@ -88,6 +90,28 @@ def test_a_killed_broker_starts_again_on_its_port_with_another_process(own_mosqu
     assert own_mosquitto.running
     with pytest.raises(Misuse, match="running already"):
         own_mosquitto.start()
+
+
+OWNER = """
+import pathlib, sys
+from roost_broker.mosquitto import PrivateBroker
+broker = PrivateBroker(pathlib.Path(sys.argv[1]))
+broker.start()
+print(broker.port, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.broker
+@pytest.mark.skipif(not dying_with_parent(), reason="needs setpriv of util-linux")
+def test_a_broker_whose_owner_is_killed_with_9_ends_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OWNER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        port = int(owner.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+            owner.kill()
+            assert line.recv(1) == b"", "the broker's end closes the connection"
 
 
 @pytest.mark.broker

@@ -279,6 +279,18 @@ def test_decide_about_what_is_no_picture_says_so_without_a_trace(bundle: Path, t
     assert roost("decide", tmp_path / "none.jpg", "--bundle", bundle).returncode == 2
 
 
+def test_decide_with_a_model_that_answers_nan_blames_the_model(tmp_path: Path) -> None:
+    folder = tmp_path / "b"
+    assert roost("bundle", "new", folder, "--name", "b", "--task", "t").returncode == 0
+    source = "def predict(image, context):\n    return {'bright': float('nan')}\n"
+    (folder / "model.py").write_text(source, encoding="utf-8")
+    assert roost("bundle", "pack", "--seal", "-o", tmp_path / "b.roost", folder).returncode == 0
+    done = roost("decide", picture(tmp_path / "p.png", 9), "--bundle", folder)
+    assert done.returncode == 1
+    assert "Model b 0.1.0 cannot answer: ValueError: predict returned nan for 'bright'." in done.stderr
+    assert "  → Correct the model." in done.stderr
+
+
 def test_the_trace_is_there_for_those_who_ask(bundle: Path, tmp_path: Path) -> None:
     done = roost("decide", tmp_path / "none.jpg", "--bundle", bundle, env={"ROOST_DEBUG": "1"})
     assert "Traceback" in done.stderr

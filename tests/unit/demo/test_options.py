@@ -46,6 +46,8 @@ def test_a_folder_of_pictures_is_a_source_and_ends_by_itself(tmp_path):
         (["--json"], "this run has none"),
         (["--source", "/nowhere/at/all"], "no such file or folder"),
         (["--source", __file__], "does not look like a video"),
+        (["--source", ""], "--source names nothing"),
+        (["--source", "/dev/null"], "neither a file nor a folder"),
         (["--port", "80"], "cannot be used"),
         (["--seed", "-1"], "negative"),
         (["--keep", "/"], "is in use"),

@@ -62,6 +62,20 @@ def test_a_run_without_a_single_request_is_not_ok():
     assert "nothing was asked" in problem
 
 
+def test_a_run_ended_before_the_first_request_says_just_that():
+    summary = judged(RequestSummary(), archived=0, interrupted=True)
+    (line,) = as_lines(summary)
+    assert "ended before anything moved" in line
+    assert not summary.ok
+
+
+def test_when_no_model_ever_answered_it_is_said():
+    note = "No model answered; every answer was the schedule's default."
+    assert judged(log(by_cause={"default": 40}, by_model={})).notes == [note]
+    assert note not in judged(log()).notes
+    assert note not in judged(RequestSummary(), archived=0).notes
+
+
 def test_a_hundred_percent_means_all_and_nothing_compared_is_no_figure():
     nearly = judged(replays=[ReplayFigures(model="champion", given=1_000_000, compared=1_000_000, identical=999_999)])
     assert nearly.replay_identical == 99.99

@@ -158,6 +158,15 @@ def test_a_file_that_is(name: str, make_bundle: Callable[..., Bundle]) -> None:
     assert refused.value.remedy
 
 
+def test_the_remedy_for_a_shortened_file_thinks_of_its_author_too(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle()
+    truncate(bundle.root)
+    with pytest.raises(Malformed) as refused:
+        open_bundle(bundle.root)
+    assert "Copy the bundle again" in refused.value.remedy
+    assert "`roost bundle pack --seal`" in refused.value.remedy
+
+
 def test_a_folder_without_a_manifest_and_a_path_to_nothing_are_misuse(tmp_path: Path) -> None:
     with pytest.raises(Misuse, match=r"no readable manifest\.json"):
         open_bundle(tmp_path)

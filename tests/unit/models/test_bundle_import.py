@@ -10,6 +10,7 @@ from roost_models.bundle.folder import Bundle
 from roost_models.bundle.importing import ImportChoices, import_bundle, read_labels
 from roost_models.bundle.opening import open_bundle
 from roost_models.bundle.packing import pack
+from roost_models.bundle.writing import new_bundle
 from roost_models.decide import decide
 
 
@@ -65,6 +66,27 @@ def test_a_model_or_labels_that_are_not_there_are_named(champion: Bundle, tmp_pa
         import_bundle(tmp_path / "nothing.tflite", tmp_path / "nothing.txt", tmp_path / "p", choices)
     with pytest.raises(Misuse, match=r"no file .*nothing\.txt"):
         import_bundle(model_of(champion), tmp_path / "nothing.txt", tmp_path / "p", choices)
+
+
+def test_a_folder_that_is_a_bundle_already_is_not_imported_into(champion: Bundle, tmp_path: Path) -> None:
+    there = new_bundle(tmp_path / "p", name="mine", task="door")
+    (tmp_path / "labels.txt").write_text("".join(f"{label}\n" for label in champion.manifest.labels))
+    choices = ImportChoices(name="network", task="door")
+    with pytest.raises(Misuse, match="is not empty") as refused:
+        import_bundle(model_of(champion), tmp_path / "labels.txt", there.root, choices)
+    assert refused.value.remedy == "Give a new folder, or remove it first."
+    assert open_bundle(there.root).digest == there.digest
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3", b"hen\njay\n"])
+def test_swapped_arguments_and_what_is_no_model_are_told_from_a_damaged_model(
+    content: bytes, champion: Bundle, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.txt").write_bytes(content)
+    choices = ImportChoices(name="network", task="door")
+    with pytest.raises(Misuse, match=r"labels\.txt is not a \.tflite model\.") as refused:
+        import_bundle(tmp_path / "labels.txt", model_of(champion), tmp_path / "p", choices)
+    assert "MODEL LABELS FOLDER" in refused.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 import io
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from roost_broker.errors import FrameUnavailable, Malformed
+from roost_broker.frames import FrameStore
 from roost_broker.messages import FrameRef, Input, Output, Request
 from roost_models.bundle.folder import Bundle
+from roost_models.inference.evaluation import Evaluator
 from roost_models.inference.predictor import ModelInput, Unusable, load_predictor, model_input
 
 GREY = np.full((6, 8, 3), 51, np.uint8)
@@ -76,13 +80,38 @@ def test_for_a_model_without_an_input_contract_no_picture_is_fetched(make_bundle
         ("return {}", "no scores"),
         ("return [1]", "returned list"),
         ("return {'hen': 1}", "not one of its labels"),
-        ("raise KeyError('hen')", "hen"),
+        ("raise KeyError('hen')", "KeyError: 'hen'"),
+        ("raise SystemExit(0)", "SystemExit"),
     ],
 )
 def test_an_answer_that_is_none_is_refused(body: str, error: str, make_bundle: Callable[..., Bundle]) -> None:
     predictor = load_predictor(make_bundle(f"def predict(image, context): {body}"))
-    with pytest.raises((ValueError, TypeError, KeyError, Unusable), match=error):
+    with pytest.raises(Unusable, match=error) as refused:
         predictor.predict([ModelInput()])
+    assert refused.value.problem.startswith("Model brightness 1.0 ")
+    assert refused.value.remedy == "Correct the model."
+
+
+@pytest.mark.parametrize("body", ["return {'bright': float('nan')}", "raise KeyError('hen')", "raise SystemExit(0)"])
+def test_each_request_of_a_batch_the_model_cannot_answer_is_declined_as_failed(
+    body: str, make_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    predictor = load_predictor(make_bundle(f"def predict(image, context): {body}", input=None))
+    evaluator = Evaluator(predictor, FrameStore(tmp_path / "frames"), lambda: 0, threading.Event())
+    requests = [
+        Request(
+            timestamp=1,
+            message_id=digit * 32,
+            request_id=digit * 32,
+            return_address="roost/n/t/results/door",
+            deadline_ms=1,
+            input=Input(values={"x": 1}),
+        )
+        for digit in "01"
+    ]
+    failures = [outcome.failure for outcome in evaluator.evaluate(requests, [None, None])]
+    assert [failure.reason for failure in failures if failure] == ["failed", "failed"]
+    assert all("Model brightness 1.0 cannot answer" in failure.detail for failure in failures if failure)
 
 
 @pytest.mark.parametrize(

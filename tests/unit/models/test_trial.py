@@ -105,6 +105,35 @@ def test_an_edited_folder_is_refused_until_it_is_sealed(tmp_path: Path) -> None:
     assert check_bundle(bundle.root).ok
 
 
+@pytest.mark.parametrize("goldens", [True, False])
+def test_sealing_that_fails_leaves_the_folder_as_it_was(goldens: bool, make_bundle: Callable[..., Bundle]) -> None:
+    root = make_bundle(goldens=[{"input": "goldens/ramps.png"}]).root
+    before = (root / "manifest.json").read_bytes()
+    (root / "model.py").write_text("def predict(image, context): raise RuntimeError('half done')")
+    if not goldens:
+        (root / "no name for a file").write_text("x")
+    with pytest.raises(Malformed, match="half done" if goldens else "cannot name a file"):
+        seal(root, goldens=goldens)
+    assert (root / "manifest.json").read_bytes() == before
+    assert {path.name for path in root.glob("*.part")} == set()
+
+
+@pytest.mark.parametrize(("name", "task", "problem"), [("a b/c", "t", "a model"), ("b", "a b", "a task")])
+def test_a_name_that_cannot_be_one_is_refused_in_plain_words(
+    name: str, task: str, problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Misuse, match=f"cannot be the name of {problem}") as refused:
+        new_bundle(tmp_path / "mine", name=name, task=task)
+    assert refused.value.remedy.startswith("Use letters, digits")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_skeleton_is_not_made_in_place_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("dear")
+    with pytest.raises(Misuse, match="is not a folder"):
+        new_bundle(tmp_path / "mine", name="x", task="y")
+
+
 def test_a_folder_with_anything_else_in_it_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "to-mother.txt").write_text("dear")
