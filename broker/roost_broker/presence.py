@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from roost_broker.bus import Bus, Will
 from roost_broker.clock import Clock
@@ -14,6 +14,7 @@ from roost_broker.topics import NodeTopics
 from roost_broker.version import VERSION
 
 State: TypeAlias = Literal["starting", "ready", "failed", "stopped", "gone"]
+S = TypeVar("S", bound=str)
 
 
 def role_state(
@@ -46,12 +47,48 @@ def role_will(device: NodeTopics, role: str, session: int, clock: Clock) -> Will
     return Will(device.role(role), encode(role_state(device, role, session, clock, "gone")))
 
 
-class RolePresence:
-    """Publishes a role's retained state, again after each reconnection (the will may have said `gone` meanwhile).
+class RetainedPresence(Generic[S]):
+    """Publishes a retained state, again after each reconnection (the will may have said `gone` meanwhile).
 
-    `counts` is asked each time the state is published. A broker that is away does not stop the role: the state
-    follows when it is back.
+    A broker that is away does not stop the role: the state follows when it is back.
     """
+
+    def __init__(self, bus: Bus, topic: str) -> None:
+        self._bus = bus
+        self._topic = topic
+        self._state: S | None = None
+        self._detail = ""
+        bus.on_connection(self._on_connection)
+
+    def begin(self, state: S) -> None:
+        """A state to be published by the first connection."""
+        self._state = state
+
+    def set(self, state: S, detail: str = "") -> "asyncio.Future[None] | None":
+        """Publish a state; None when the bus's queue is full (it then follows at the next connection)."""
+        self._state, self._detail = state, detail
+        return self.publish()
+
+    def publish(self) -> "asyncio.Future[None] | None":
+        """Publish the state as it is, with fresh counts."""
+        if self._state is None:
+            return None
+        payload = self._write(self._state, self._detail)
+        with contextlib.suppress(QueueFull):
+            return self._bus.publish(self._topic, payload, retain=True)
+        return None
+
+    def _write(self, state: S, detail: str) -> bytes:
+        """The message that says so, stamped now."""
+        raise NotImplementedError
+
+    def _on_connection(self, up: bool) -> None:
+        if up:
+            self.publish()
+
+
+class RolePresence(RetainedPresence[State]):
+    """Presence of a process that is not a model. `counts` is asked each time the state is published."""
 
     def __init__(
         self,
@@ -63,15 +100,12 @@ class RolePresence:
         clock: Clock,
         counts: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        self._bus = bus
+        super().__init__(bus, device.role(role))
         self._device = device
         self._role = role
         self._session = session
         self._clock = clock
         self._counts = counts
-        self._state: State | None = None
-        self._detail = ""
-        bus.on_connection(self._on_connection)
 
     def starting(self, detail: str = "") -> "asyncio.Future[None] | None":
         """The process runs and is not of use yet."""
@@ -89,28 +123,8 @@ class RolePresence:
         """The role ends in order. Publish it before `bus.stop()`."""
         return self.set("stopped", detail)
 
-    def set(self, state: State, detail: str = "") -> "asyncio.Future[None] | None":
-        """Publish a state; None when the bus's queue is full (it then follows at the next connection)."""
-        self._state, self._detail = state, detail
-        return self.publish()
-
-    def publish(self) -> "asyncio.Future[None] | None":
-        """Publish the state as it is, with fresh counts."""
-        if self._state is None:
-            return None
-        message = role_state(
-            self._device,
-            self._role,
-            self._session,
-            self._clock,
-            self._state,
-            detail=self._detail,
-            counts=self._counts(),
+    def _write(self, state: State, detail: str) -> bytes:
+        counts = self._counts()
+        return encode(
+            role_state(self._device, self._role, self._session, self._clock, state, detail=detail, counts=counts)
         )
-        with contextlib.suppress(QueueFull):
-            return self._bus.publish(self._device.role(self._role), encode(message), retain=True)
-        return None
-
-    def _on_connection(self, up: bool) -> None:
-        if up:
-            self.publish()

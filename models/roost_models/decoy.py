@@ -33,6 +33,7 @@ from roost_broker.frames import FrameStore
 from roost_broker.headers import new_header
 from roost_broker.messages import Declined, Message, Receipt, Request, Result, Score, decode, encode
 from roost_broker.presence import RolePresence
+from roost_broker.starting import started_before
 from roost_broker.topics import TaskTopics, last_level
 from roost_models.archive.writing import Archive, Item, Outcome, Written
 
@@ -92,7 +93,7 @@ class Decoy:
         stopping = asyncio.ensure_future(self._wake_at(stop))
         writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="archive")
         try:
-            if not await self._connected_before(stop):
+            if not await started_before(self._bus, stop):
                 return
             self._presence.ready()
             await self._work(stop, writer)
@@ -218,19 +219,6 @@ class Decoy:
         self._wake.set()
 
     # -- beginning and end -------------------------------------------------------------------------------------
-
-    async def _connected_before(self, stop: asyncio.Event) -> bool:
-        """Wait for the broker; False when told to stop meanwhile."""
-        starting, stopping = asyncio.ensure_future(self._bus.start()), asyncio.ensure_future(stop.wait())
-        try:
-            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()  # raises what the broker refused us for
-                return True
-            return False
-        finally:
-            starting.cancel()
-            stopping.cancel()
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -21,6 +21,7 @@ from roost_broker.frames import FrameStore
 from roost_broker.headers import new_header
 from roost_broker.messages import Availability, Info, Result, decode, encode
 from roost_broker.presence import RolePresence
+from roost_broker.starting import started_before
 from roost_broker.topics import NodeTopics, TaskTopics
 from roost_broker.version import VERSION
 from roost_edge.alerts.outbox import Changes, Outbox
@@ -131,7 +132,7 @@ class AlertsRole:
             self._bus.subscribe(task.all_results, partial(self._arrived, task.task, letters))
         self._bus.on_connection(partial(self._connection_changed, postman))
         self._presence.starting()
-        if await self._connected_before(stop):
+        if await started_before(self._bus, stop):
             await self._work(outbox, postman, stop)
             self._presence.stopped()
             self._say_available("offline")
@@ -157,20 +158,6 @@ class AlertsRole:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-
-    async def _connected_before(self, stop: asyncio.Event) -> bool:
-        """Wait for the broker; False when told to stop meanwhile."""
-        starting, stopping = asyncio.ensure_future(self._bus.start()), asyncio.ensure_future(stop.wait())
-        try:
-            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            if not starting.done():
-                starting.cancel()
-        if starting.cancelled() or not starting.done():
-            return False
-        starting.result()  # raises what the broker refused us for
-        return True
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
