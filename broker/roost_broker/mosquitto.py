@@ -131,6 +131,29 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listens_on(pid: int, port: int) -> bool:
+    """Whether the process `pid` has a listening IPv4 socket on `port` (Linux); elsewhere taken on trust.
+
+    A process opens and closes files while we look, and may end: a handle that has vanished is none of a listener.
+    """
+    process = Path(f"/proc/{pid}")
+    if not Path("/proc/self/net/tcp").exists():
+        return True
+    try:
+        rows = [line.split() for line in (process / "net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+        handles = list((process / "fd").iterdir())
+    except OSError:
+        return False
+    inodes = {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].rsplit(":", 1)[1], 16) == port}
+    for handle in handles:
+        try:
+            if str(handle.readlink()) in inodes:
+                return True
+        except OSError:
+            continue
+    return False
+
+
 class PrivateBroker:
     """A Mosquitto of our own on a free loopback port. Use it as a context manager, or start() and stop().
 
@@ -248,17 +271,7 @@ class PrivateBroker:
         except OSError:
             return False
         # A stranger may listen there: then our own process has ended, or is about to with "Address already in use".
-        return self.running and self._listens()
-
-    def _listens(self) -> bool:
-        """Whether our process owns a listening socket (Linux); elsewhere taken on trust."""
-        try:
-            table = Path(f"/proc/{self.pid}/net/tcp").read_text(encoding="ascii")
-            inodes = {line.split()[9] for line in table.splitlines()[1:] if line.split()[3] == "0A"}
-            handles = {str(handle.readlink()) for handle in Path(f"/proc/{self.pid}/fd").iterdir()}
-        except OSError:
-            return self.running
-        return any(f"socket:[{inode}]" in handles for inode in inodes)
+        return self.running and listens_on(self.pid, self.port)
 
     def _end(self, how: signal.Signals, timeout_s: float) -> None:
         process, self._process = self._process, None

@@ -11,7 +11,14 @@ import pytest
 
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.messages import MAX_BYTES
-from roost_broker.mosquitto import MosquittoSettings, PrivateBroker, dying_with_parent, find_mosquitto, render
+from roost_broker.mosquitto import (
+    MosquittoSettings,
+    PrivateBroker,
+    dying_with_parent,
+    find_mosquitto,
+    listens_on,
+    render,
+)
 from roost_broker.mqtt import MqttBus
 
 
@@ -123,6 +130,32 @@ def test_a_port_that_is_taken_is_told_and_no_process_is_left(tmp_path: Path) -> 
         with pytest.raises(PeerError, match="did not start on port"):
             broker.start()
         assert not broker.running
+
+
+_BUSY_WITH_FILES = """
+import sys
+print("begun", flush=True)
+while True:
+    open(sys.executable, "rb").close()
+"""
+
+
+def test_a_process_that_opens_and_closes_files_meanwhile_is_not_taken_for_the_listener() -> None:
+    with (
+        socket.socket() as taken,
+        subprocess.Popen([sys.executable, "-c", _BUSY_WITH_FILES], stdout=subprocess.PIPE) as busy,
+    ):
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        try:
+            assert busy.stdout is not None
+            assert busy.stdout.readline() == b"begun\n"
+            assert not any(listens_on(busy.pid, port) for _ in range(500))
+        finally:
+            busy.kill()
+        assert listens_on(os.getpid(), port)
+        assert not listens_on(os.getpid(), port - 1)
 
 
 @pytest.mark.broker
