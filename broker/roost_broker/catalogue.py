@@ -28,6 +28,8 @@ from roost_broker.messages import (
     ScheduleSet,
     Score,
     Snapshot,
+    Token,
+    Trace,
 )
 from roost_broker.schemas import file_name, schema_name
 from roost_broker.topics import matches
@@ -60,11 +62,18 @@ _CATALOGUE = (
     TopicEntry(
         "<node>/roles/<role>", True, (RoleState,), "each role", "anyone", "State of a process that is not a model."
     ),
-    TopicEntry("<node>/<task>/raw", False, (Request,), "capture", "state injector", "Requests without external state."),
+    TopicEntry(
+        "<node>/<task>/raw",
+        False,
+        (Request, Token),
+        "capture, request proxy",
+        "state injector",
+        "Requests without external state; tokens of a hand-over.",
+    ),
     TopicEntry(
         "<node>/<task>/input",
         False,
-        (Request,),
+        (Request, Token),
         "state injector",
         "models, decoy, rendezvous",
         "Requests as every model, the decoy and the rendezvous see them.",
@@ -72,10 +81,10 @@ _CATALOGUE = (
     TopicEntry(
         "<node>/<task>/scores/<model>",
         False,
-        (Score, Declined),
+        (Score, Declined, Token),
         "each model",
         "rendezvous, decoy",
-        "A model's answer, or that there will be none.",
+        "A model's answer, or that there will be none; tokens it passed on.",
     ),
     TopicEntry(
         "<node>/<task>/results/<requester>",
@@ -96,6 +105,22 @@ _CATALOGUE = (
         "each model",
         "rendezvous, operators",
         "State of a model's scaffold; its last will says gone.",
+    ),
+    TopicEntry(
+        "<node>/<task>/models/<model>/state/<replica>",
+        True,
+        (ModelState,),
+        "each replica of a model",
+        "rendezvous, operators",
+        "The same of a model that runs in several processes.",
+    ),
+    TopicEntry(
+        "<node>/<task>/traces",
+        False,
+        (Trace,),
+        "every component",
+        "monitor",
+        "What a component did for a traced request, step by step.",
     ),
     TopicEntry(
         "<node>/<task>/deadletter", False, (DeadLetter,), "any role", "operators", "What could not be read, and why."

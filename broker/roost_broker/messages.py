@@ -63,6 +63,8 @@ class Provenance(_Struct, frozen=True, kw_only=True):
 
     path: Annotated[list[Hop], Meta(max_length=32)] = field(default_factory=list)
     trace_parent: Text | None = None
+    overrides: Annotated[list[Text], Meta(max_length=16)] = field(default_factory=list)
+    """What `diagnostics` changed for this request: its own schedule, faults, a forced trace."""
 
 
 class Diagnostics(_Struct, frozen=True, kw_only=True):
@@ -125,6 +127,8 @@ class Request(_Header, tag_field="schema", tag="roost.request/1", frozen=True, k
     input: Input
     state: JsonObject = field(default_factory=dict)
     """External state, added once by the state injector so that every model sees the same."""
+    state_age_ms: dict[str, Millis] = field(default_factory=dict)
+    """How old each value of `state` was when it was added; a value computed at that moment is 0 old."""
 
 
 class Output(_Struct, frozen=True, kw_only=True):
@@ -160,8 +164,17 @@ class Declined(_Header, tag_field="schema", tag="roost.declined/1", frozen=True,
     model: Name
     version: Text
     reason: Literal[
-        "behind", "failed", "not-ready", "frame-missing", "frame-truncated", "frame-altered", "bad-input", "expired"
+        "behind",
+        "failed",
+        "not-ready",
+        "not-sampled",
+        "frame-missing",
+        "frame-truncated",
+        "frame-altered",
+        "bad-input",
+        "expired",
     ]
+    """`not-sampled`: the schedule asks this model for a share of the requests only (`[sample]`)."""
     detail: Text = ""
     saw: Digest | None = None
 
@@ -210,6 +223,10 @@ class Result(_Header, tag_field="schema", tag="roost.result/1", frozen=True, kw_
     late: bool = False
     """The request reached the rendezvous after its own deadline; it was answered all the same."""
     schedule_version: Text = ""
+    cohort: Text = ""
+    """The model whose roll-out this request took part in (`[rollout]`); empty for everybody else."""
+    propensity: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Chance that the preferred model was preferred, where the schedule draws it by lot (`[random]`)."""
     models: list[ModelOutcome] = field(default_factory=list)
     tags: dict[str, Text] = field(default_factory=dict)
     input: Input | None = None
@@ -242,6 +259,8 @@ class ModelState(_Header, tag_field="schema", tag="roost.model-state/1", frozen=
     bundle: Digest | None = None
     state: Literal["starting", "warming", "ready", "failed", "stopped", "gone"]
     session: Count
+    replica: Count = 0
+    """0 for a model with one process; else which of its replicas speaks, from 1."""
     runtime: Text = ""
     detail: Text = ""
     counts: dict[str, Count] = field(default_factory=dict)
@@ -323,6 +342,43 @@ class Snapshot(_Header, tag_field="schema", tag="roost.snapshot/1", frozen=True,
     picture: Annotated[str, Meta(max_length=90_000, description="base64, without EXIF")]
 
 
+class Token(_Header, tag_field="schema", tag="roost.token/1", frozen=True, kw_only=True):
+    """A mark in the stream of requests by which a running process hands over to its successor (the book's ch. 6).
+
+    Put on `raw`, passed on to `input` by the injector and to its scores topic by each model, in line with the
+    requests. `snapshot`: `old` writes what it knows into `location`. `transition`: requests behind it are `new`'s.
+    """
+
+    kind: Literal["snapshot", "transition"]
+    component: Literal["injector", "rendezvous"]
+    handover_id: Id
+    old: Name
+    """Role name of the process that hands over."""
+    new: Name
+    """Role name of its successor."""
+    location: Text = ""
+    """Folder of the snapshot, on the device."""
+
+
+class Span(_Struct, frozen=True, kw_only=True):
+    """One step of one component: when it began and how long it took."""
+
+    name: Label
+    start_ns: Count
+    """Monotonic clock of the trace's `boot`."""
+    duration_ns: Count
+    attributes: dict[str, Text] = field(default_factory=dict)
+
+
+class Trace(_Header, tag_field="schema", tag="roost.trace/1", frozen=True, kw_only=True):
+    """What one component did for one request, step by step (Dapper-style spans; the book's ch. 7)."""
+
+    request_id: Id
+    component: Label
+    boot: Id
+    spans: Annotated[list[Span], Meta(min_length=1, max_length=64)]
+
+
 class DeadLetter(_Header, tag_field="schema", tag="roost.deadletter/1", frozen=True, kw_only=True):
     """A message that could not be used, with the reason; nothing crashed for it."""
 
@@ -349,6 +405,8 @@ Message: TypeAlias = (
     | Motion
     | Alert
     | Snapshot
+    | Token
+    | Trace
     | DeadLetter
 )
 MESSAGE_TYPES: tuple[type[Struct], ...] = (
@@ -366,6 +424,8 @@ MESSAGE_TYPES: tuple[type[Struct], ...] = (
     Motion,
     Alert,
     Snapshot,
+    Token,
+    Trace,
     DeadLetter,
 )
 

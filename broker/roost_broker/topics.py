@@ -134,12 +134,18 @@ class TaskTopics:
 
     @property
     def all_model_states(self) -> str:
-        """Filter for the retained states of all models."""
-        return f"{self.root}/models/+/state"
+        """Filter for the retained states of all models, replicas included (`#` matches its parent level too)."""
+        return f"{self.root}/models/+/state/#"
 
-    def model_state(self, model: str) -> str:
-        """Retained state of one model's scaffold."""
-        return f"{self.root}/models/{check_name('model', model)}/state"
+    def model_state(self, model: str, replica: int = 0) -> str:
+        """Retained state of one model's scaffold; of one of its replicas, counted from 1."""
+        own = f"/{replica}" if replica else ""
+        return f"{self.root}/models/{check_name('model', model)}/state{own}"
+
+    @property
+    def traces(self) -> str:
+        """What each component did for a traced request, step by step."""
+        return f"{self.root}/traces"
 
     @property
     def deadletter(self) -> str:
@@ -185,8 +191,9 @@ def last_level(topic: str) -> str:
 
 
 def model_of_state_topic(topic: str) -> str:
-    """The `<model>` of `…/models/<model>/state`."""
-    return topic.rsplit("/", 2)[-2]
+    """The `<model>` of `…/models/<model>/state` and of `…/models/<model>/state/<replica>`."""
+    levels = topic.rsplit("/", 3)
+    return levels[-2] if levels[-1] == "state" else levels[-3]
 
 
 def matches(topic_filter: str, topic: str) -> bool:

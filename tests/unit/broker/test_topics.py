@@ -40,9 +40,11 @@ def test_a_name_is_read_back_from_the_topics_built_with_it(name: str) -> None:
     assert last_level(task.scores(name)) == name
     assert last_level(task.results(name)) == name
     assert model_of_state_topic(task.model_state(name)) == name
+    assert model_of_state_topic(task.model_state(name, 3)) == name
     assert matches(task.all_scores, task.scores(name))
     assert matches(task.all_results, task.results(name))
     assert matches(task.all_model_states, task.model_state(name))
+    assert matches(task.all_model_states, task.model_state(name, 3))
 
 
 @pytest.mark.parametrize("bad", ["", "a/b", "a b", "+", "#", "$x", ".a", "-a", "x" * 65, "a\n", "ä"])
