@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from roost_edge.cli import bundle, config, decide, demo, output, replay, run, schedule
+from roost_edge.cli import bundle, config, decide, demo, mirror, output, replay, run, schedule
 from roost_edge.cli.output import EXIT_CODES, Json
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(schedule.app, name="schedule")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("decide", epilog=EXIT_CODES)(decide.decide)
 app.command("replay", epilog=EXIT_CODES)(replay.replay)
+app.command("mirror", epilog=EXIT_CODES)(mirror.mirror)
 app.command("demo", context_settings=_PASS_ON, add_help_option=False)(demo.demo)
 app.command("up", epilog=EXIT_CODES)(run.up)
 app.command("run", context_settings=_PASS_ON, add_help_option=False)(run.run)
