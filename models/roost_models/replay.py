@@ -5,6 +5,9 @@ decoder): for those "the same" means every bit of every score. Another runtime i
 
 The requests go through the scaffold's own `Evaluator`, rebuilt from the archived bytes and frames alone, so a
 difference speaks of the model or its environment, and not of a second way to prepare a picture.
+
+A model with internal state observes the whole archive from its first input on, in the order of the stream, whatever
+part of it is then compared (D4).
 """
 
 import threading
@@ -19,7 +22,8 @@ from roost_broker.messages import Output, Request
 from roost_models.archive.reading import PAGE, ArchivedInput, ArchivedScore, ArchiveReader, as_request
 from roost_models.bundle.folder import Bundle
 from roost_models.inference.evaluation import Evaluator, Outcome
-from roost_models.inference.predictor import load_predictor
+from roost_models.inference.predictor import PythonPredictor, load_predictor
+from roost_models.internal_state.keeper import InternalState
 
 BATCH = 32
 """Requests evaluated in one call: bounds the memory that their pictures take."""
@@ -45,7 +49,7 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     runtime: str
     pure: bool
-    """False: the bundle says that it has internal state, so differences are to be expected."""
+    """False: the bundle says that it has internal state. Where Roost does not keep it, differences are expected."""
     inputs: int
     """Archived inputs gone through."""
     compared: int
@@ -83,7 +87,7 @@ def replay(
     progress: Callable[[int, int], None] | None = None,
     clock: Clock | None = None,
 ) -> ReplayReport:
-    """Evaluate the archived inputs again, in device order, as fast as possible.
+    """Evaluate the archived inputs again, in device order (with internal state: of arrival), as fast as possible.
 
     `limit` takes the newest inputs only; `progress` is called with (inputs done, inputs in all). Raises `Misuse` when
     this environment is not the bundle's.
@@ -98,7 +102,16 @@ class _Replay:
         self._clock = clock
         predictor = load_predictor(bundle)
         self._runtime = predictor.runtime
-        self._evaluator = Evaluator(predictor, archive.frames, clock.monotonic_ns, threading.Event())
+        self._state = None
+        if bundle.manifest.internal_state is not None and isinstance(predictor, PythonPredictor):
+            self._state = InternalState(predictor.model, bundle.digest)
+        self._evaluator = Evaluator(
+            predictor,
+            archive.frames,
+            clock.monotonic_ns,
+            threading.Event(),
+            None if self._state is None else self._state.past,
+        )
         self._models = archive.models_of(bundle.digest)
         self._skipped: Counter[str] = Counter()
         self._inputs = self._compared = self._identical = 0
@@ -108,7 +121,7 @@ class _Replay:
         started = self._clock.monotonic_ns()
         total = self._archive.count_inputs()
         total = total if limit is None else min(limit, total)
-        for page in _in_groups(self._archive.inputs(limit=limit), PAGE):
+        for page in _in_groups(self._items(limit, total), PAGE):
             for batch in _without_repetition(self._questions(page)):
                 outcomes = self._evaluator.evaluate([q.request for q in batch], [None] * len(batch))
                 for question, outcome in zip(batch, outcomes, strict=True):
@@ -132,6 +145,17 @@ class _Replay:
             seconds=round(seconds, 3),
             per_second=round(self._compared / seconds, 1) if seconds > 0 else 0.0,
         )
+
+    def _items(self, limit: int | None, total: int) -> Iterator[ArchivedInput]:
+        """The inputs to go through; a model with internal state has observed each, and all before it."""
+        if self._state is None:
+            yield from self._archive.inputs(limit=limit)
+            return
+        unwanted = self._archive.count_inputs() - total
+        for number, item in enumerate(self._archive.arrivals()):
+            self._state.observe(item.request)
+            if number >= unwanted:
+                yield item
 
     def _questions(self, page: Sequence[ArchivedInput]) -> Iterator[_Question]:
         """What there is to compare on a page, in order; what cannot be compared is counted by its reason."""

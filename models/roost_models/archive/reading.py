@@ -20,6 +20,13 @@ from roost_models.archive import schema as archive_schema
 PAGE = 200
 
 
+# In the order of `ArchivedInput`'s fields.
+_COLUMNS = (
+    "arrival, request_id, message_id, task, timestamp_ms, received_ns, boot, seq, attempt, saw, frame_sha256,"
+    " frame_note, payload"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ArchivedInput:
     """One request as it was archived; `payload` are the exact bytes that were on the input topic."""
@@ -137,31 +144,47 @@ class ArchiveReader:
         after = self._start(limit, newest)
         while True:
             page = self._db.execute(
-                "SELECT boot_no, seq, timestamp_ms, arrival, request_id, message_id, task, received_ns,"
-                " boot, attempt, saw, frame_sha256, frame_note, payload FROM inputs JOIN boots USING (boot_no)"
+                f"SELECT {_COLUMNS}, boot_no FROM inputs JOIN boots USING (boot_no)"  # noqa: S608  our own names
                 " WHERE (boot_no, seq, timestamp_ms, arrival) > (?, ?, ?, ?) AND arrival <= ?"
                 " ORDER BY boot_no, seq, timestamp_ms, arrival LIMIT ?",
                 (*after, newest, PAGE),
             ).fetchall()
             for row in page:
-                yield ArchivedInput(
-                    arrival=row[3],
-                    request_id=row[4],
-                    message_id=row[5],
-                    task=row[6],
-                    timestamp_ms=row[2],
-                    received_ns=row[7],
-                    boot=row[8],
-                    seq=row[1],
-                    attempt=row[9],
-                    saw=row[10],
-                    frame_sha256=row[11],
-                    frame_note=row[12],
-                    payload=row[13],
-                )
+                yield ArchivedInput(*row[:-1])
             if len(page) < PAGE:
                 return
-            after = page[-1][:4]
+            last = ArchivedInput(*page[-1][:-1])
+            after = (page[-1][-1], last.seq, last.timestamp_ms, last.arrival)
+
+    def arrivals(self, *, after: str | None = None, from_timestamp_ms: int | None = None) -> Iterator[ArchivedInput]:
+        """Inputs in the order in which they were on the stream: those behind the request `after`, if it is known.
+
+        `from_timestamp_ms` leaves out older ones, by their own timestamp.
+        """
+        newest = self._db.execute("SELECT coalesce(max(arrival), 0) FROM inputs").fetchone()[0]
+        row = self._db.execute("SELECT arrival FROM inputs WHERE request_id = ?", (after,)).fetchone()
+        begin = row[0] if row is not None else 0
+        while True:
+            page = self._db.execute(
+                f"SELECT {_COLUMNS} FROM inputs JOIN boots USING (boot_no)"  # noqa: S608  our own names
+                " WHERE arrival > ? AND arrival <= ? AND timestamp_ms >= ? ORDER BY arrival LIMIT ?",
+                (begin, newest, from_timestamp_ms or 0, PAGE),
+            ).fetchall()
+            for columns in page:
+                yield ArchivedInput(*columns)
+            if len(page) < PAGE:
+                return
+            begin = page[-1][0]
+
+    def holds(self, request_id: str) -> bool:
+        """Whether this request is archived."""
+        found = self._db.execute("SELECT 1 FROM inputs WHERE request_id = ?", (request_id,)).fetchone()
+        return found is not None
+
+    def newest_timestamp_ms(self) -> int | None:
+        """Timestamp of the input that arrived last."""
+        row = self._db.execute("SELECT timestamp_ms FROM inputs ORDER BY arrival DESC LIMIT 1").fetchone()
+        return None if row is None else int(row[0])
 
     def count_inputs(self) -> int:
         """How many inputs there are."""

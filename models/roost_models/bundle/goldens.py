@@ -17,7 +17,7 @@ KEPT = 5
 def golden_input(bundle: Bundle, predictor: Predictor, golden: Golden) -> ModelInput:
     """A golden as the model sees it. Raises `BadImage`."""
     image = None if golden.input is None else picture(bundle.read(golden.input), predictor)
-    return ModelInput(image=image, state=golden.state, tags=golden.tags, values=golden.values)
+    return ModelInput(image=image, state=golden.state, tags=golden.tags, values=golden.values, past=golden.past)
 
 
 def warm_inputs(bundle: Bundle, predictor: Predictor) -> list[ModelInput]:
@@ -30,6 +30,16 @@ def warm_inputs(bundle: Bundle, predictor: Predictor) -> list[ModelInput]:
     if bundle.manifest.engine == "python":
         return []
     return [ModelInput(image=predictor.preprocess(ramps()))]
+
+
+def synthetic_input(bundle: Bundle, predictor: Predictor) -> ModelInput | None:
+    """A test picture of the shape the model wants, for one that has no goldens; it need not be able to answer.
+
+    None where no picture is wanted (nobody can guess values), and for a model that remembers what it has seen.
+    """
+    if bundle.manifest.input is None or not bundle.manifest.pure:
+        return None
+    return ModelInput(image=predictor.preprocess(ramps()))
 
 
 def ramps() -> NDArray[np.uint8]:

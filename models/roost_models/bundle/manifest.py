@@ -108,6 +108,8 @@ class Golden(_Part, frozen=True, kw_only=True):
     state: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    past: Any = None
+    """For a model with internal state: what `observe` is taken to have returned."""
 
 
 class BatchContract(_Part, frozen=True, kw_only=True):
@@ -123,14 +125,33 @@ class BatchContract(_Part, frozen=True, kw_only=True):
 
 
 class QueueContract(_Part, frozen=True, kw_only=True):
-    """What the scaffold does when the model is behind (architecture §7)."""
+    """What the scaffold does when the model is behind (`docs/overload.md`)."""
 
-    strategy: Literal["skip", "batch"] = "skip"
-    """`skip`: take the newest and decline the rest at once. `batch`: evaluate several together first."""
+    strategy: Literal["skip", "batch", "auto"] = "skip"
+    """`skip`: take the newest and decline the rest at once. `batch`: evaluate several together first. `auto`: measure
+    what each batch size costs; batch where that pays and keeps deadlines, skip where it does not."""
     max_waiting: Annotated[int, Meta(ge=1, le=10_000)] = 1
     """Requests that may wait while the model computes; beyond it the oldest is declined at once."""
     max_age_ms: Annotated[int, Meta(ge=1, le=3_600_000)] | None = None
     """A request that has waited longer is declined `expired`; the request's own deadline holds in any case."""
+
+
+class StateContract(_Part, frozen=True, kw_only=True):
+    """Internal state: what the model knows from earlier requests (the book's ch. 3, "Stateful Models").
+
+    `snapshot`: saved now and then, and rolled forward from the archive at a start. `window`: nothing is saved; what
+    the last `window_s` seconds of requests say is all there is to know, and they are replayed at a start.
+    """
+
+    restore: Literal["snapshot", "window"] = "snapshot"
+    window_s: Annotated[int, Meta(ge=1, le=31_536_000)] | None = None
+    """Seconds by the requests' own timestamps."""
+    snapshot_every: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
+    """Observed requests between two snapshots."""
+
+    def __post_init__(self) -> None:
+        if (self.restore == "window") != (self.window_s is not None):
+            raise ValueError("window_s belongs to restore = window, which needs it")
 
 
 class Manifest(_Part, tag_field="schema", tag="roost.bundle/1", frozen=True, kw_only=True):
@@ -160,6 +181,8 @@ class Manifest(_Part, tag_field="schema", tag="roost.bundle/1", frozen=True, kw_
     queue: QueueContract = field(default_factory=QueueContract)
     pure: bool = True
     """No state inside the model: the same request always gives the same scores, so the archive replays exactly."""
+    internal_state: StateContract | None = None
+    """The model has state that Roost keeps: `model.py` defines `observe(memory, context)`."""
     card: str | None = None
     """The model card, a file of the bundle."""
 
@@ -170,10 +193,12 @@ class Manifest(_Part, tag_field="schema", tag="roost.bundle/1", frozen=True, kw_
             raise ValueError(f"label {repeated!r} is listed twice")
         if self.engine == "tflite" and self.input is None:
             raise ValueError("a tflite model needs an input contract")
-        if self.queue.strategy == "batch" and self.queue.max_waiting < self.batch.sizes[-1]:
+        if self.queue.strategy != "skip" and self.queue.max_waiting < self.batch.sizes[-1]:
             raise ValueError(
                 f"a batch of {self.batch.sizes[-1]} never fills while max_waiting is {self.queue.max_waiting}"
             )
+        if self.internal_state is not None and (self.engine != "python" or self.pure):
+            raise ValueError("internal_state is for a model of engine python that says pure = false")
         for golden in self.goldens:
             _check_golden(self, golden)
 

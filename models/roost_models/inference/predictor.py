@@ -41,6 +41,9 @@ class ModelInput:
     state: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    at_ms: int = 0
+    past: Any = None
+    """For a model with internal state: what it may know of earlier requests."""
 
 
 class Predictor(Protocol):
@@ -142,6 +145,11 @@ class PythonPredictor:
         self._runtime = f"python {python_version()} numpy {metadata.version('numpy')} {_pillow()}"
 
     @property
+    def model(self) -> PythonModel:
+        """The author's functions, for whoever keeps the model's internal state."""
+        return self._model
+
+    @property
     def labels(self) -> list[str]:
         """See `Predictor`."""
         return self.manifest.labels
@@ -165,7 +173,9 @@ class PythonPredictor:
         return [self._one(item) for item in inputs]
 
     def _one(self, item: ModelInput) -> list[Output]:
-        context = Context(self._model.model, self._model.folder, item.state, item.tags, item.values)
+        context = Context(
+            self._model.model, self._model.folder, item.state, item.tags, item.values, item.at_ms, item.past
+        )
         try:
             scores = self._model.predict(item.image, context)
         except (Exception, SystemExit) as error:  # the author's code may raise anything
@@ -185,7 +195,7 @@ def best_first(manifest: Manifest, values: list[float]) -> list[Output]:
     return [Output(label=manifest.labels[index], score=values[index]) for index in order[: manifest.output.top]]
 
 
-def model_input(request: Request, predictor: Predictor, frame: Callable[[], bytes]) -> ModelInput:
+def model_input(request: Request, predictor: Predictor, frame: Callable[[], bytes], past: Any = None) -> ModelInput:
     """A request as the model sees it. `frame` fetches the bytes of the request's frame, and is called at most once:
     not at all for a model that takes no pictures.
 
@@ -193,7 +203,14 @@ def model_input(request: Request, predictor: Predictor, frame: Callable[[], byte
     `frame` raises.
     """
     image = _picture_of(request, predictor, frame) if predictor.takes_pictures else None
-    return ModelInput(image=image, state=request.state, tags=request.tags, values=request.input.values or {})
+    return ModelInput(
+        image=image,
+        state=request.state,
+        tags=request.tags,
+        values=request.input.values or {},
+        at_ms=request.timestamp,
+        past=past,
+    )
 
 
 def _picture_of(request: Request, predictor: Predictor, frame: Callable[[], bytes]) -> Pixels | None:

@@ -3,7 +3,19 @@
     def predict(image, context):        # uint8 (height, width, channels) as the input contract says, or None
         return {"egg": 0.9}             # labels of the manifest; those left out score 0
 
-Optional: `def load(folder)`, called once; what it returns is `context.model`. The source is compiled from the
+Optional: `def load(folder)`, called once; what it returns is `context.model`.
+
+A model with internal state (`internal_state` in the manifest) says how a request changes it, and what `predict` may
+know of it:
+
+    def fresh():                        # optional; without it the state begins as {}
+        return {"seen": 0}
+
+    def observe(memory, context):       # once for each request, in order, whether it is then answered or not
+        memory["seen"] += 1
+        return memory["seen"]           # `context.past` in predict, for this request
+
+The source is compiled from the
 verified bytes under the bundle's name; nothing is imported from the bundle by name. It runs with the rights of the
 process: a bundle is trusted like any program one installs.
 """
@@ -30,6 +42,10 @@ class Context:
     state: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    at_ms: int = 0
+    """When the request was made, wall clock of whoever made it."""
+    past: Any = None
+    """What `observe` returned for this request."""
 
 
 class PythonModel:
@@ -48,12 +64,22 @@ class PythonModel:
             self._predict = _function(module, "predict")
             self.folder = bundle.root
             self.model = _function(module, "load")(bundle.root) if hasattr(module, "load") else None
+            self._observe = _function(module, "observe") if bundle.manifest.internal_state is not None else None
+            self._fresh = _function(module, "fresh") if hasattr(module, "fresh") else dict
         except Malformed:
             raise
         except (Exception, SystemExit) as error:  # the author's code may raise anything
             raise Malformed(
                 f"{name} cannot be loaded: {type(error).__name__}: {error}.", "Correct it and check it again."
             ) from error
+
+    def fresh(self) -> Any:
+        """Internal state of a model that has seen nothing. Raises whatever the author's function raises."""
+        return self._fresh()
+
+    def observe(self, memory: Any, context: Context) -> Any:
+        """Let a request change `memory`; what `predict` may know of the past. Raises whatever the author's does."""
+        return None if self._observe is None else self._observe(memory, context)
 
     def predict(self, image: Any, context: Context) -> dict[str, float]:
         """Call the author's function. Raises whatever it raises, and `TypeError` for another kind of answer."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from roost_henhouse import make_visits
 from roost_henhouse.evaluate import evaluate, held_out, table
 from roost_henhouse.files import jpeg
 from roost_henhouse.recipe import BUNDLES, PYTHON_MODELS
@@ -16,6 +17,7 @@ from roost_henhouse.truth import LABELS
 from roost_models.bundle.opening import open_bundle
 from roost_models.inference.images import decode
 from roost_models.inference.predictor import ModelInput, Predictor, load_predictor
+from roost_models.inference.warming import warmed_predictor
 from roost_rendezvous import schedule
 
 NAMES = ("champion", "fast", "rules", "canary")
@@ -34,7 +36,7 @@ def _fresh() -> list[tuple[bytes, str]]:
 
 
 def test_the_folder_holds_these_bundles_and_no_other() -> None:
-    assert {path.name for path in BUNDLES.iterdir()} == set(NAMES)
+    assert {path.name for path in BUNDLES.iterdir()} == {*NAMES, "visits"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,6 +48,12 @@ def test_a_bundle_verifies_and_says_where_it_comes_from(name: str) -> None:
     assert manifest.licence == "Apache-2.0"
     assert manifest.pure
     assert {"date", "command", "seed", "stills"} <= set(manifest.training)
+
+
+def test_the_visits_bundle_is_that_of_its_recipe_and_answers_its_goldens(tmp_path: Path) -> None:
+    assert make_visits.main(["--out", str(tmp_path / "visits")]) == 0
+    assert open_bundle(tmp_path / "visits").digest == open_bundle(BUNDLES / "visits").digest
+    warmed_predictor(open_bundle(BUNDLES / "visits"))
 
 
 @pytest.mark.parametrize("name", NAMES)

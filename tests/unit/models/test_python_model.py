@@ -67,7 +67,7 @@ def test_for_a_model_without_an_input_contract_no_picture_is_fetched(make_bundle
         deadline_ms=1,
         input=Input(frame=frame, values={"x": 1}),
     )
-    assert model_input(request, load_predictor(make_bundle(input=None)), fetch) == ModelInput(values={"x": 1})
+    assert model_input(request, load_predictor(make_bundle(input=None)), fetch) == ModelInput(values={"x": 1}, at_ms=1)
     with pytest.raises(FrameUnavailable):
         model_input(request, load_predictor(make_bundle()), fetch)
 

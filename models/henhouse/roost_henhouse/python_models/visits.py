@@ -1,0 +1,38 @@
+"""How busy the nest was in the last hour: a model with internal state, and the example of one.
+
+A visit begins with a request that no other of the same camera came shortly before. The state is the moments of the
+requests of the last hour, by camera, so a replay of the last hour and two minutes gives it whole.
+"""
+
+HOUR_MS = 3_600_000
+PAUSE_MS = 120_000
+USUAL = 3
+
+
+def fresh():
+    """No request seen."""
+    return {}
+
+
+def observe(memory, context):
+    """Add this request; the visits of the last hour, this one included, are what `predict` may know."""
+    now = context.at_ms
+    moments = memory.setdefault(context.tags.get("camera", ""), [])
+    moments.append(now)
+    moments.sort()  # a clock may have been set back
+    kept = [moment for moment in moments if moment > now - HOUR_MS - PAUSE_MS]
+    memory[context.tags.get("camera", "")] = kept
+    before = [None, *kept]
+    return sum(
+        1
+        for earlier, moment in zip(before, kept, strict=False)
+        if moment > now - HOUR_MS and (earlier is None or moment - earlier > PAUSE_MS)
+    )
+
+
+def predict(image, context):
+    """Quiet, usual or busy; sure when far from the usual number of visits."""
+    visits = context.past or 0
+    busy = visits / (visits + USUAL)
+    usual = 1 - abs(busy - 0.5) * 2
+    return {"busy": busy * (1 - usual), "usual": usual, "quiet": (1 - busy) * (1 - usual)}

@@ -1,0 +1,71 @@
+"""Internal state as a scaffold uses it: observe in order, note, save now and then. All in the compute thread.
+
+A start is two steps: `restore` until it is no longer behind, then `observe` for whatever came meanwhile. Both may name
+the same request; it counts once.
+"""
+
+import logging
+from collections import Counter
+
+from roost_broker.errors import RoostError
+from roost_broker.messages import Request
+from roost_models.bundle.folder import Bundle
+from roost_models.inference.predictor import Predictor, PythonPredictor
+from roost_models.internal_state.keeper import InternalState
+from roost_models.internal_state.rebuild import Restored, StateFiles, StatePlace, restore
+
+_log = logging.getLogger(__name__)
+
+
+class Remembering:
+    """The internal state of one scaffold's model. `counts`: observed, observe_failed, rolled_forward, snapshots."""
+
+    def __init__(self, bundle: Bundle, predictor: Predictor, place: StatePlace) -> None:
+        contract = bundle.manifest.internal_state
+        if contract is None or not isinstance(predictor, PythonPredictor):
+            raise TypeError("this model keeps no internal state")
+        self.counts: Counter[str] = Counter()
+        self._contract = contract
+        self._archive = place.archive
+        self._files = StateFiles(place.folder)
+        self._unsaved = 0
+        self._state = InternalState(predictor.model, bundle.digest)
+
+    def restore(self) -> Restored:
+        """Bring it up to date; again while the answer is `behind`."""
+        found = restore(self._state, self._contract, self._files, self._archive)
+        self.counts["rolled_forward"] += found.rolled_forward
+        return found
+
+    def observe(self, request: Request) -> None:
+        """Let a request change the state, unless it had done so before."""
+        if not self._state.observe(request):
+            return
+        self.counts["observed"] += 1
+        self._files.note(request.request_id)
+        self._unsaved += 1
+        if self._contract.restore == "snapshot" and self._unsaved >= self._contract.snapshot_every:
+            self.save()
+
+    def past(self, request_id: str) -> object:
+        """What the model may know at this request. Raises `PastUnknown`."""
+        return self._state.past(request_id)
+
+    def save(self) -> None:
+        """Write a snapshot. One that cannot be written costs time at the next start, not this model's answers."""
+        self._unsaved = 0
+        if self._contract.restore != "snapshot":
+            return
+        try:
+            self._files.save(self._state)
+        except (OSError, RoostError) as error:
+            self.counts["snapshots_failed"] += 1
+            _log.warning("The internal state is not saved: %s", error)
+        else:
+            self.counts["snapshots"] += 1
+
+    def close(self) -> None:
+        """Save, and let go of the files."""
+        if self._unsaved:
+            self.save()
+        self._files.close()

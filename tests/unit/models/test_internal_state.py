@@ -1,0 +1,283 @@
+"""A model that is killed and started again goes on as its twin that never stopped (promises V10, D4)."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from roost_broker.clock import SystemClock
+from roost_broker.errors import Malformed
+from roost_broker.frames import FrameStore
+from roost_broker.messages import Input, Issued, Request, Score, encode
+from roost_henhouse.recipe import BUNDLES
+from roost_models.archive.writing import Archive, Item
+from roost_models.bundle.folder import Bundle
+from roost_models.bundle.opening import open_bundle
+from roost_models.bundle.writing import write_bundle
+from roost_models.inference.evaluation import Evaluator
+from roost_models.inference.predictor import Predictor, PythonPredictor, load_predictor
+from roost_models.internal_state.keeper import InternalState, PastUnknown
+from roost_models.internal_state.rebuild import StatePlace
+from roost_models.internal_state.remembering import Remembering
+from roost_models.replay import replay
+
+MINUTE_MS = 60_000
+
+
+def request(number: int, at_ms: int, camera: str = "nest") -> Request:
+    return Request(
+        timestamp=at_ms,
+        message_id=f"{number + 10**9:032x}",
+        request_id=f"{number:032x}",
+        return_address="roost/coop/nest/results/nest",
+        deadline_ms=1000,
+        issued=Issued(boot="b" * 32, seq=number, monotonic_ns=number),
+        tags={"camera": camera},
+        input=Input(values={"number": number}),
+    )
+
+
+class Twin:
+    """A model with internal state as a scaffold runs it, without the broker."""
+
+    def __init__(self, bundle: Bundle, place: StatePlace) -> None:
+        self.bundle, self.place = bundle, place
+        self.begin()
+
+    def begin(self) -> None:
+        predictor = load_predictor(self.bundle)
+        self.remembering = Remembering(self.bundle, predictor, self.place)
+        self.restored = self.remembering.restore()
+        self.evaluator = Evaluator(
+            predictor,
+            FrameStore(self.place.archive),
+            SystemClock().monotonic_ns,
+            threading.Event(),
+            self.remembering.past,
+        )
+
+    def killed(self) -> None:
+        """Nothing is saved; what is on disk is all that is left."""
+        self.remembering._files.close()
+        self.begin()
+
+    def stopped(self) -> None:
+        self.remembering.close()
+        self.begin()
+
+    def answers(self, asked: Sequence[Request]) -> list[Any]:
+        for one in asked:
+            self.remembering.observe(one)
+        return [(outcome.outputs, outcome.failure) for outcome in self.evaluator.evaluate(asked, [None] * len(asked))]
+
+
+@pytest.fixture
+def visits() -> Bundle:
+    return open_bundle(BUNDLES / "visits")
+
+
+def with_contract(folder: Path, **contract: Any) -> Bundle:
+    fields: dict[str, Any] = {
+        **{"name": "visits", "version": "1", "task": "nest", "engine": "python", "entry": "model.py"},
+        **{"labels": ["quiet", "usual", "busy"], "licence": "Apache-2.0", "pure": False, "internal_state": contract},
+    }
+    return write_bundle(folder, fields, {"model.py": (BUNDLES / "visits" / "model.py").read_bytes()})
+
+
+def archive(folder: Path, asked: Sequence[Request]) -> None:
+    with Archive(folder) as writer:
+        writer.write([Item(encode(one), one, "nest", 1) for one in asked])
+
+
+def story(gap_ms: Callable[[int], int]) -> list[Request]:
+    at, asked = 0, []
+    for number in range(1, 400):
+        at += gap_ms(number)
+        asked.append(request(number, at, "nest" if number % 3 else "door"))
+    return asked
+
+
+STORY = story(lambda number: (number % 9) * 40_000)
+CLOCK_SET_BACK = story(lambda number: (number % 9) * 40_000 - (number % 17 == 0) * 30 * MINUTE_MS)
+
+
+@pytest.mark.parametrize(
+    ("contract", "told"),
+    [
+        ({"restore": "snapshot", "snapshot_every": 25}, STORY),
+        ({"restore": "snapshot", "snapshot_every": 25}, CLOCK_SET_BACK),
+        ({"restore": "window", "window_s": 3720}, STORY),
+    ],
+    ids=["snapshot", "snapshot, clock set back", "window"],
+)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ends=st.lists(st.tuples(st.integers(1, 120), st.booleans()), min_size=1, max_size=5))
+def test_a_model_restarted_anywhere_answers_as_its_twin_that_never_stopped(
+    tmp_path_factory: pytest.TempPathFactory,
+    contract: dict[str, Any],
+    told: list[Request],
+    ends: list[tuple[int, bool]],
+) -> None:
+    folder = tmp_path_factory.mktemp("twins")
+    bundle = with_contract(folder / "bundle", **contract)
+    steady = Twin(bundle, StatePlace(folder / "steady", folder / "archive"))
+    shaken = Twin(bundle, StatePlace(folder / "shaken", folder / "archive"))
+    at = 0
+    for length, killed in ends:
+        asked = told[at : at + length]
+        archive(folder / "archive", asked)
+        assert shaken.answers(asked) == steady.answers(asked)
+        at += length
+        if killed:
+            shaken.killed()
+        else:
+            shaken.stopped()
+        assert not shaken.restored.behind
+
+
+def test_requests_that_came_while_it_was_away_and_those_delivered_again_count_once(
+    visits: Bundle, tmp_path: Path
+) -> None:
+    steady = Twin(visits, StatePlace(tmp_path / "steady", tmp_path / "archive"))
+    shaken = Twin(visits, StatePlace(tmp_path / "shaken", tmp_path / "archive"))
+    first, while_away, after = STORY[:50], STORY[50:80], STORY[80:120]
+    archive(tmp_path / "archive", first)
+    assert shaken.answers(first) == steady.answers(first)
+    archive(tmp_path / "archive", while_away)
+    shaken.killed()  # rolls forward over `while_away` from the archive
+    expected = steady.answers(while_away)
+    # The broker delivers them all the same, the last of `first` too: it had not been acknowledged.
+    assert shaken.answers([first[-1], *while_away])[1:] == expected
+    assert shaken.answers(after) == steady.answers(after)
+
+
+def test_a_model_new_to_the_device_begins_with_what_the_archive_knows(visits: Bundle, tmp_path: Path) -> None:
+    old = Twin(visits, StatePlace(tmp_path / "old", tmp_path / "archive"))
+    archive(tmp_path / "archive", STORY[:200])
+    old.answers(STORY[:200])
+    new = Twin(visits, StatePlace(tmp_path / "new", tmp_path / "archive"))
+    assert new.restored.rolled_forward == 200
+    assert new.answers(STORY[200:260]) == old.answers(STORY[200:260])
+
+
+def test_a_decoy_that_is_behind_is_said_and_reading_on_mends_it(visits: Bundle, tmp_path: Path) -> None:
+    twin = Twin(visits, StatePlace(tmp_path / "state", tmp_path / "archive"))
+    steady = Twin(visits, StatePlace(tmp_path / "steady", tmp_path / "archive"))
+    asked = STORY[:30]
+    twin.answers(asked)
+    steady.answers(asked)
+    twin.killed()
+    assert twin.restored.behind  # there is no archive at all
+    archive(tmp_path / "archive", asked[:20])
+    assert twin.remembering.restore().behind
+    archive(tmp_path / "archive", asked[20:])
+    assert not twin.remembering.restore().behind
+    assert twin.answers(STORY[30:60]) == steady.answers(STORY[30:60])
+
+
+def test_a_damaged_snapshot_and_that_of_another_version_are_rebuilt_from_the_archive(
+    visits: Bundle, tmp_path: Path
+) -> None:
+    place = StatePlace(tmp_path / "state", tmp_path / "archive")
+    steady = Twin(visits, StatePlace(tmp_path / "steady", tmp_path / "archive"))
+    archive(tmp_path / "archive", STORY[:150])
+    twin = Twin(visits, place)
+    twin.answers(STORY[:150])
+    steady.answers(STORY[:150])
+    twin.remembering.close()
+    for damaged in (b"", b"{", b'{"schema":"roost.internal-state/1"}'):
+        (place.folder / "snapshot.json").write_bytes(damaged)
+        twin = Twin(visits, place)
+        assert not twin.restored.from_snapshot
+        assert twin.restored.rolled_forward == 150
+    other = Twin(with_contract(tmp_path / "other"), place)
+    assert not other.restored.from_snapshot
+    assert twin.answers(STORY[150:200]) == steady.answers(STORY[150:200])
+
+
+def test_the_order_of_the_stream_decides_and_not_when_a_request_is_evaluated(visits: Bundle, tmp_path: Path) -> None:
+    prompt = Twin(visits, StatePlace(tmp_path / "prompt", tmp_path / "archive"))
+    late = Twin(visits, StatePlace(tmp_path / "late", tmp_path / "archive"))
+    expected = [prompt.answers([one])[0] for one in STORY[:60]]
+    assert late.answers(STORY[:60]) == expected
+    backwards = late.evaluator.evaluate(STORY[59::-1], [None] * 60)
+    assert [(outcome.outputs, outcome.failure) for outcome in backwards] == expected[::-1]
+
+
+def state_of(make_bundle: Callable[..., Bundle], source: str) -> InternalState:
+    bundle = make_bundle(
+        files={"model.py": source.encode()}, pure=False, internal_state={"restore": "snapshot"}, input=None
+    )
+    predictor: Predictor = load_predictor(bundle)
+    assert isinstance(predictor, PythonPredictor)
+    return InternalState(predictor.model, bundle.digest, remember=3)
+
+
+PREDICT = "\ndef predict(image, context):\n    return {'egg': 1.0}\n"
+
+
+def test_an_observe_that_raises_costs_that_request_and_no_other(make_bundle: Callable[..., Bundle]) -> None:
+    state = state_of(
+        make_bundle,
+        "def observe(memory, context):\n    memory['n'] = memory.get('n', 0) + 1\n"
+        "    if context.values['number'] == 2:\n        raise SystemExit('no')\n    return memory['n']\n" + PREDICT,
+    )
+    for number in (1, 2, 3):
+        assert state.observe(request(number, number))
+    assert (state.past(request(1, 1).request_id), state.past(request(3, 3).request_id)) == (1, 3)
+    with pytest.raises(PastUnknown, match="SystemExit: no"):
+        state.past(request(2, 2).request_id)
+
+
+def test_no_more_pasts_are_kept_than_agreed(make_bundle: Callable[..., Bundle]) -> None:
+    state = state_of(make_bundle, "def observe(memory, context):\n    return 1\n" + PREDICT)
+    for number in range(1, 6):
+        state.observe(request(number, number))
+    assert state.past(request(5, 5).request_id) == 1
+    with pytest.raises(PastUnknown, match="forgotten"):
+        state.past(request(1, 1).request_id)
+
+
+@pytest.mark.parametrize("value", ["(1, 2)", "{1: 2}", "{1, 2}", "object()", "float('nan')"])
+def test_a_state_that_json_would_change_is_refused_when_it_is_saved(
+    make_bundle: Callable[..., Bundle], value: str
+) -> None:
+    state = state_of(make_bundle, f"def observe(memory, context):\n    memory['x'] = {value}\n" + PREDICT)
+    state.observe(request(1, 1))
+    with pytest.raises(Malformed, match="internal state"):
+        state.snapshot()
+
+
+def test_a_model_that_announces_state_and_does_not_observe_is_refused(make_bundle: Callable[..., Bundle]) -> None:
+    with pytest.raises(Malformed, match="no function 'observe'"):
+        state_of(make_bundle, PREDICT)
+
+
+def test_replay_observes_the_whole_archive_and_reproduces_every_score_to_the_bit(
+    visits: Bundle, tmp_path: Path
+) -> None:
+    twin = Twin(visits, StatePlace(tmp_path / "state", tmp_path / "archive"))
+    predictor = load_predictor(visits)
+    with Archive(tmp_path / "archive") as writer:
+        for one in STORY[:120]:
+            [(outputs, failure)] = twin.answers([one])
+            assert failure is None
+            score = Score(
+                timestamp=1,
+                message_id=f"{int(one.request_id, 16) + 2 * 10**9:032x}",
+                request_id=one.request_id,
+                model="visits",
+                version="0.1.0",
+                outputs=outputs,
+                bundle=visits.digest,
+                runtime=predictor.runtime,
+            )
+            writer.write([Item(encode(one), one, "nest", 1), Item(encode(score), score, "nest", 1)])
+        whole = replay(writer, visits)
+        tail = replay(writer, visits, limit=10)
+    assert (whole.compared, whole.exact) == (120, True)
+    assert (tail.compared, tail.exact) == (10, True)
