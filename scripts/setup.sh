@@ -3,6 +3,7 @@
 #
 #   roost_setup device   the packages of a device, and Mosquitto
 #   roost_setup dev      the above, and the tools for tests and checks
+#   roost_setup bench    the packages of a device, and the peers that a benchmark compares with (several hundred MB)
 #
 # What it needs from the distribution it installs with apt (as root, or through sudo); what it needs from Python it
 # installs into .venv, pinned by hash. It talks on stderr only.
@@ -52,7 +53,7 @@ _find_python() {
   return 1
 }
 
-roost_setup() { # device|dev
+roost_setup() { # device|dev|bench
   local level="$1" python release lock stamp wanted
   cd "$ROOST_ROOT" || exit 2
 
@@ -66,7 +67,7 @@ roost_setup() { # device|dev
   # Pi OS and Debian: Bookworm has Python 3.11, Trixie 3.13; their packages differ (docs/decisions/0003).
   if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then release=bookworm; else release=trixie; fi
   lock="provisioning/requirements/$release"
-  wanted="$("$python" -V) $(cat "$lock.txt" "$lock-dev.txt" provisioning/requirements/build.txt pyproject.toml | sha256sum)"
+  wanted="$("$python" -V) $(cat "$lock.txt" "$lock-dev.txt" "$lock-bench.txt" provisioning/requirements/build.txt pyproject.toml | sha256sum)"
   stamp="$ROOST_VENV/.roost-$level"
   # A finished dev environment serves a device as well.
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] || [ "$(cat "$ROOST_VENV/.roost-dev" 2>/dev/null)" = "$wanted" ]; then
@@ -84,7 +85,7 @@ roost_setup() { # device|dev
   [ -x "$ROOST_VENV/bin/pip" ] || "$python" -m venv "$ROOST_VENV" || die "could not make $ROOST_VENV."
 
   local requirements=("$lock.txt")
-  [ "$level" = dev ] && requirements=("$lock-dev.txt")
+  [ "$level" = device ] || requirements=("$lock-$level.txt")
   say "installing Python packages for $release ($level), pinned by hash; a minute or two the first time …"
   local pip=("$ROOST_VENV/bin/pip" --disable-pip-version-check --quiet install)
   "${pip[@]}" --require-hashes --only-binary=:all: -r "${requirements[0]}" >&2 ||

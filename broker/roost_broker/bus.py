@@ -10,8 +10,10 @@ Rules that every implementation keeps, and that `tests/contract/test_bus_*.py` c
 4. Handlers run on the event loop, one at a time, in the order of arrival; they must not block. A handler that
    raises is a defect: the error is reported through `on_error`, the delivery stays unacknowledged.
 5. `publish` never blocks. Its future is done when the broker has taken responsibility (QoS 1), and survives a
-   reconnect. Beyond `max_queued` unsent messages it raises `QueueFull`.
+   reconnect. Beyond `max_queued` unsent messages it raises `QueueFull`. `taken` is called with None or the error at
+   that very moment, never within `publish` itself: what is published or acknowledged in answer leaves at once.
 6. The last will is published when the connection ends without `stop()`. From `stop()` on no handler is called.
+   `stop(forget=True)` ends the session with the connection.
 7. Filters of one bus do not overlap (`Misuse`): whose acknowledgement would count? Shared subscriptions
    (`$share/<group>/<filter>`) work; a message goes to one member of the group.
 8. Retained messages are delivered at every (re)connection, marked `retained`; live ones are not marked.
@@ -37,6 +39,11 @@ class Delivery:
     response_topic: str | None = None
     correlation_data: bytes | None = None
     _ack: Callable[[], None] | None = field(default=None, repr=False)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether it will not be delivered again: `ack()` was called, or it came with QoS 0."""
+        return self._ack is None
 
     def ack(self) -> None:
         """Tell the broker that this message need not be delivered again. Calling it twice is harmless."""
@@ -76,8 +83,12 @@ class Bus(Protocol):
         """
         ...
 
-    async def stop(self) -> None:
-        """Disconnect in order: unsent messages are given a bounded time, the will is not published."""
+    async def stop(self, *, forget: bool = False) -> None:
+        """Disconnect in order: unsent messages are given a bounded time, the will is not published.
+
+        With `forget` the broker forgets the session too: nothing is kept for an owner who will not return. Without a
+        connection at that moment it cannot be told.
+        """
         ...
 
     def subscribe(self, topic_filter: str, handler: Handler, *, qos: int = 1) -> None:
@@ -94,6 +105,7 @@ class Bus(Protocol):
         expiry_s: int | None = None,
         response_topic: str | None = None,
         correlation_data: bytes | None = None,
+        taken: Callable[[Exception | None], None] | None = None,
     ) -> "asyncio.Future[None]":
         """Send a message; see rule 5. The future may be dropped without a warning."""
         ...

@@ -19,6 +19,7 @@ from roost_broker.messages import (
     Declined,
     Event,
     Info,
+    InjectedState,
     ModelState,
     Motion,
     Receipt,
@@ -115,6 +116,14 @@ _CATALOGUE = (
         "The same of a model that runs in several processes.",
     ),
     TopicEntry(
+        "<node>/<task>/state",
+        True,
+        (InjectedState,),
+        "state injector",
+        "operators",
+        "The external state that a request would be given now, with its age.",
+    ),
+    TopicEntry(
         "<node>/<task>/traces",
         False,
         (Trace,),
@@ -170,7 +179,11 @@ def render() -> str:
         f"| {entry.producer} | {entry.consumers} | {entry.sentence} |"
         for entry in _CATALOGUE
     ]
-    lines += ["", "All messages are sent with QoS 1. Look at them with `mosquitto_sub -t 'roost/#' -v`.", ""]
+    lines += [
+        "",
+        "All messages are sent with QoS 1, traces with QoS 0. Look at them with `mosquitto_sub -t 'roost/#' -v`.",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -26,4 +26,5 @@ def new_header(clock: Clock, node: str, component: str) -> Header:
 def add_hop(provenance: Provenance, clock: Clock, node: str, component: str) -> Provenance:
     """Provenance of a message that passes through here. The newest 32 hops are kept."""
     hop = Hop(node=node, component=component, version=VERSION, at=clock.wall_ns() // MS)
-    return Provenance(path=[*provenance.path, hop][-32:], trace_parent=provenance.trace_parent)
+    path = [*provenance.path, hop][-32:]
+    return Provenance(path=path, trace_parent=provenance.trace_parent, overrides=provenance.overrides)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from roost_broker.bus import Delivery, Handler, Will
 from roost_broker.clock import SECOND, Clock, SystemClock
 from roost_broker.errors import Misuse, PeerError, QueueFull
-from roost_broker.outgoing import Outgoing, check_publication, fail, finish
+from roost_broker.outgoing import Outgoing, Taken, check_publication, fail
 from roost_broker.routes import Routes
 from roost_broker.topics import matches, share_group, without_share
 
@@ -146,12 +146,15 @@ class MemoryBroker:
         session.owner = bus
         session.revive()
 
-    def _detach(self, bus: "MemoryBus") -> None:
+    def _detach(self, bus: "MemoryBus", *, forget: bool) -> None:
         if self._buses.get(bus.client_id) is bus:
             del self._buses[bus.client_id]
         session = self._sessions.get(bus.client_id)
         if session is not None and session.owner is bus:
             session.owner = None
+            if forget:
+                del self._sessions[bus.client_id]
+                self._known.clear()
 
     def _lose(self, bus: "MemoryBus", *, say_will: bool) -> None:
         session = self._sessions.get(bus.client_id)
@@ -292,22 +295,23 @@ class MemoryBus:
         self._come_back()
         await self._up
 
-    async def stop(self) -> None:
-        """Disconnect in order."""
+    async def stop(self, *, forget: bool = False) -> None:
+        """Disconnect in order; with `forget` the broker keeps nothing of the session."""
         if self._stopped or not self._started:
             self._stopped = True
             return
         self._stopped = True
         if self._connected:
             self._send_waiting()
+        forget = forget and self._connected
         self._connected = False
         self._epoch += 1
-        self._broker._detach(self)
+        self._broker._detach(self, forget=forget)
         why = "The bus was stopped before the broker had acknowledged this publication."
         if self._up is not None:
             fail(self._up, PeerError(why))
         for item in self._waiting:
-            fail(item.done, PeerError(why))
+            item.settle(PeerError(why), self._report)
         self._waiting.clear()
         await asyncio.sleep(0)
 
@@ -327,9 +331,10 @@ class MemoryBus:
         expiry_s: int | None = None,
         response_topic: str | None = None,
         correlation_data: bytes | None = None,
+        taken: Taken | None = None,
     ) -> "asyncio.Future[None]":
         """See `bus.Bus`. Raises `QueueFull`, and `Misuse` for what no broker would take."""
-        check_publication(topic, payload, qos)
+        encoded = check_publication(topic, payload, qos)
         if self._stopped:
             raise Misuse("This bus was stopped.", "Publish before stop().")
         if len(self._waiting) >= self._max_queued:
@@ -338,7 +343,7 @@ class MemoryBus:
             )
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         rim = _Rim(expiry_s, response_topic, correlation_data)
-        self._waiting.append(Outgoing(topic, bytes(payload), qos, retain, done, rim))
+        self._waiting.append(Outgoing(topic, encoded, bytes(payload), qos, retain, done, rim, taken))
         self._wake()
         return done
 
@@ -397,7 +402,7 @@ class MemoryBus:
         while self._waiting and self._connected:
             item = self._waiting.popleft()
             self._broker._accept(item)
-            finish(item.done)
+            item.settle(None, self._report)
 
     def _deliver(self) -> None:
         session = self._broker._sessions[self._client_id]

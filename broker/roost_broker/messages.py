@@ -10,13 +10,13 @@ version does not know are ignored by the structs; whoever passes a message on pa
 uses `with_fields`), so unknown fields are kept.
 """
 
-import re
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from roost_broker.errors import Malformed
+from roost_broker.nesting import depth
 
 MAX_BYTES = 100_000
 """Largest message on any topic. Frames travel by reference."""
@@ -224,7 +224,7 @@ class Result(_Header, tag_field="schema", tag="roost.result/1", frozen=True, kw_
     """The request reached the rendezvous after its own deadline; it was answered all the same."""
     schedule_version: Text = ""
     cohort: Text = ""
-    """The model whose roll-out this request took part in (`[rollout]`); empty for everybody else."""
+    """The model that this request preferred by roll-out or by lot (`[rollout]`, `[random]`); else empty."""
     propensity: Annotated[float, Meta(gt=0, le=1)] | None = None
     """Chance that the preferred model was preferred, where the schedule draws it by lot (`[random]`)."""
     models: list[ModelOutcome] = field(default_factory=list)
@@ -276,6 +276,26 @@ class RoleState(_Header, tag_field="schema", tag="roost.role/1", frozen=True, kw
     version: Text = ""
     detail: Text = ""
     counts: dict[str, Count] = field(default_factory=dict)
+
+
+class InjectedValue(_Struct, frozen=True, kw_only=True):
+    """One value of external state, as a request would be given it at the message's timestamp."""
+
+    value: Any = None
+    """Left out when a request would be given nothing under this name."""
+    condition: Literal["fresh", "stale", "missing"]
+    age_ms: Millis | None = None
+    source: Text = ""
+    problem: Text = ""
+    """Why the last reading failed."""
+
+
+class InjectedState(_Header, tag_field="schema", tag="roost.state/1", frozen=True, kw_only=True):
+    """What the state injector of a task would add to a request now; retained."""
+
+    task: Name
+    role: Name
+    values: dict[str, InjectedValue] = field(default_factory=dict)
 
 
 class Availability(_Header, tag_field="schema", tag="roost.availability/1", frozen=True, kw_only=True):
@@ -399,6 +419,7 @@ Message: TypeAlias = (
     | ScheduleSet
     | ModelState
     | RoleState
+    | InjectedState
     | Availability
     | Info
     | Event
@@ -418,6 +439,7 @@ MESSAGE_TYPES: tuple[type[Struct], ...] = (
     ScheduleSet,
     ModelState,
     RoleState,
+    InjectedState,
     Availability,
     Info,
     Event,
@@ -451,7 +473,7 @@ def decode(payload: bytes | bytearray | memoryview) -> Message:
     """
     if len(payload) > MAX_BYTES:
         raise Malformed(f"{len(payload)} bytes are over the limit of {MAX_BYTES}.")
-    if _depth(payload) > MAX_DEPTH:
+    if depth(payload, MAX_DEPTH) > MAX_DEPTH:
         raise Malformed(f"Nested deeper than {MAX_DEPTH} levels.")
     try:
         return _decoder.decode(payload)
@@ -467,31 +489,3 @@ def with_fields(payload: bytes, **fields: object) -> bytes:
     loose = cast("dict[str, Any]", msgspec.json.decode(payload))
     loose.update(fields)
     return _encoder.encode(loose)
-
-
-# Possessive, and content without the closing quote: nothing is tried twice, whatever bytes arrive. With backtracking
-# one message of 98 kB took 47 s to be refused.
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_ONE_KIND = bytes.maketrans(b"[]", b"{}")
-
-
-def _depth(payload: bytes | bytearray | memoryview) -> int:
-    """Deepest nesting of brackets outside strings, counted no further than `MAX_DEPTH` + 1.
-
-    Counting opening brackets first keeps the common case cheap: a message with few of them cannot be deep.
-    """
-    data = bytes(payload)
-    if data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
-        return 0
-    # Without escapes every second piece between quotes is a string: three times as quick, and the usual case.
-    outside = _STRING.sub(b"", data) if b"\\" in data else b"".join(data.split(b'"')[::2])
-    brackets = outside.translate(_ONE_KIND, _NOT_BRACKETS)
-    rounds = 0
-    while brackets and rounds <= MAX_DEPTH:
-        peeled = brackets.replace(b"{}", b"")
-        if peeled == brackets:  # unbalanced: the parser will say so
-            break
-        brackets = peeled
-        rounds += 1
-    return rounds

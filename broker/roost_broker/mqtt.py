@@ -1,9 +1,11 @@
 """The bus on a real broker: MQTT 5 through paho, driven by the event loop, without a thread.
 
 Who holds what:
-* `_waiting` holds publications not yet given to paho, `_sent` those given to paho and not yet acknowledged by the
-  broker. paho resends the latter after a reconnect with their packet ids (MQTT 5.0 §4.4); never more of them are out
-  than the broker allows.
+* `_waiting` holds publications not yet sent, `_sent` those sent and not yet acknowledged by the broker, by packet id.
+  The latter are sent again after a reconnect with their packet ids (MQTT 5.0 §4.4); never more of them are out than
+  the broker allows.
+* Publications and their acknowledgements, both ways, are written and read by ourselves (`packets`), because paho needs
+  ten times as long for them; everything else of MQTT is paho's.
 * `_epoch` counts connections, so that the acknowledgement of a delivery from an earlier one does nothing: its packet
   id may belong to another message by now.
 * A session that the broker forgot (killed, new card) is made anew: subscriptions are renewed on every connection.
@@ -18,16 +20,16 @@ from functools import partial
 from typing import Any
 
 from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from roost_broker import paho_properties
 from roost_broker.bus import Delivery, Handler, Will
 from roost_broker.clock import SECOND, Clock, SystemClock
 from roost_broker.errors import Misuse, PeerError, QueueFull
-from roost_broker.outgoing import Outgoing, check_publication, fail, finish
+from roost_broker.outgoing import NO_PROPERTIES, Outgoing, Taken, check_publication, fail
+from roost_broker.packets import Acknowledged, Published, publish
 from roost_broker.paho_client import PahoClient, Wire, open_socket
 from roost_broker.reconnect import Reconnect, ReconnectPolicy
 from roost_broker.routes import Routes
@@ -79,7 +81,7 @@ class MqttBus:
         self._connection_callbacks: list[Callable[[bool], None]] = []
         self._error_callbacks: list[Callable[[str, BaseException], None]] = []
         self._client = self._make_client(will, receive_maximum or settings.receive_maximum)
-        self._wire = Wire(self._client)
+        self._wire = Wire(self._client, self._arrived, self._acknowledged)
 
     @property
     def client_id(self) -> str:
@@ -110,8 +112,11 @@ class MqttBus:
         self._task = self._loop.create_task(self._stay_connected(), name=f"mqtt {self._client_id}")
         await self._ready
 
-    async def stop(self) -> None:
-        """Give unsent publications `flush_s`, then say goodbye: the broker drops the will and keeps the session."""
+    async def stop(self, *, forget: bool = False) -> None:
+        """Give unsent publications `flush_s`, then say goodbye: the broker drops the will and keeps the session.
+
+        With `forget` it drops the session as well (MQTT 5.0 §3.14.2.2.2).
+        """
         if self._stopping or self._task is None:
             self._stopping = True
             return
@@ -121,7 +126,7 @@ class MqttBus:
                 self._idle.clear()
                 await _within(self._settings.flush_s, self._idle.wait())
             if self._wire.is_open:
-                self._client.disconnect()
+                self._client.disconnect(properties=paho_properties.ending_the_session() if forget else None)
                 self._wire.flush()
                 await _within(_CLOSE_S, self._gone.wait())
         finally:
@@ -149,9 +154,10 @@ class MqttBus:
         expiry_s: int | None = None,
         response_topic: str | None = None,
         correlation_data: bytes | None = None,
+        taken: Taken | None = None,
     ) -> "asyncio.Future[None]":
         """See `bus.Bus`. Raises `QueueFull`, and `Misuse` for what no broker would take."""
-        check_publication(topic, payload, qos)
+        encoded = check_publication(topic, payload, qos)
         if self._stopping:
             raise Misuse("This bus was stopped.", "Publish before stop().")
         if len(self._waiting) + len(self._sent) >= self._settings.max_queued:
@@ -159,12 +165,11 @@ class MqttBus:
                 f"{self._settings.max_queued} publications wait for the broker already.",
                 "Wait for some of them, or raise broker.max_queued.",
             )
-        properties, rim_bytes = None, 0
+        properties = NO_PROPERTIES
         if expiry_s is not None or response_topic is not None or correlation_data is not None:
-            properties = _rim_properties(expiry_s, response_topic, correlation_data)
-            rim_bytes = len(properties.pack())
+            properties = paho_properties.packed_for_the_rim(expiry_s, response_topic, correlation_data)
         done: asyncio.Future[None] = (self._loop or asyncio.get_running_loop()).create_future()
-        item = Outgoing(topic, payload, qos, retain, done, properties, rim_bytes)
+        item = Outgoing(topic, encoded, payload, qos, retain, done, properties, taken)
         if self._connected and not self._waiting and len(self._sent) < self._window:
             self._hand_over(item)
         else:
@@ -189,9 +194,6 @@ class MqttBus:
             manual_ack=True,
             reconnect_on_failure=False,
         )
-        # The window is kept here; paho's own would walk through its whole queue at each acknowledgement.
-        client.max_inflight_messages = 0
-        client.max_queued_messages = 0
         if self._settings.username is not None:
             client.username_pw_set(self._settings.username, self._settings.password)
         if will is not None:
@@ -200,17 +202,13 @@ class MqttBus:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
-        client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
-        properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = self._settings.session_expiry_s
-        properties.ReceiveMaximum = receive_maximum
         client.connect_async(
             self._settings.host,
             self._settings.port,
             self._settings.keepalive_s,
             clean_start=False,
-            properties=properties,
+            properties=paho_properties.connecting(self._settings.session_expiry_s, receive_maximum),
         )
         return client
 
@@ -272,20 +270,22 @@ class MqttBus:
         self._epoch += 1
         self._window = min(self._settings.send_maximum, getattr(properties, "ReceiveMaximum", 65_535))
         self._largest = getattr(properties, "MaximumPacketSize", 0)
-        if len(self._sent) > self._window:  # the broker allows fewer than before: do not let paho resend them all
-            self._client.drop_out_messages()
+        if len(self._sent) > self._window:  # the broker allows fewer than before: not all can be sent again at once
             self._waiting.extendleft(reversed(self._sent.values()))
             self._sent.clear()
         self._subscribing.clear()
         self._send_subscriptions(list(self._routes))
-        # paho resends right after this callback; what waits must come behind that.
-        asyncio.get_running_loop().call_soon(self._after_greeting, self._epoch)
+        # Outside of paho's callback: what follows may end the connection.
+        asyncio.get_running_loop().call_soon(self._after_greeting, self._epoch, flags.session_present)
 
-    def _after_greeting(self, epoch: int) -> None:
+    def _after_greeting(self, epoch: int, session_present: bool) -> None:
         if epoch != self._epoch or not self._wire.is_open:
             return
         self._connected = True
         self._settle_greeting(None)
+        for packet_id, item in self._sent.items():  # in the order they were sent first (MQTT 5.0 §4.6)
+            properties = item.properties
+            self._wire.write(publish(item.encoded, item.payload, packet_id, item.retain, properties, session_present))
         self._hand_over_waiting()
         self._check_ready()
         self._tell_connection(True)
@@ -348,26 +348,31 @@ class MqttBus:
         if self._largest and item.wire_size > self._largest:
             # Sent all the same, the broker would hang up, and again after each reconnect.
             problem = f"{item.wire_size} bytes on {item.topic} are over the broker's limit of {self._largest}."
-            fail(item.done, PeerError(problem, "Send less, or raise Mosquitto's max_packet_size."))
+            self._settle_soon(item, PeerError(problem, "Send less, or raise Mosquitto's max_packet_size."))
             return
-        while True:
-            info = self._client.publish(item.topic, item.payload, item.qos, item.retain, item.properties)
-            if info.rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-                break  # else that packet id is still in use, after a wrap at 65,535: take the next
+        packet_id = 0
         if item.qos:
-            self._sent[info.mid] = item
-        else:
-            finish(item.done)
+            packet_id = self._client.next_packet_id()
+            while packet_id in self._sent:  # after a wrap at 65,535
+                packet_id = self._client.next_packet_id()
+            self._sent[packet_id] = item
+        self._wire.write(publish(item.encoded, item.payload, packet_id, item.retain, item.properties))
+        if not item.qos:
+            self._settle_soon(item, None)
 
-    def _on_publish(self, client: Any, data: Any, mid: int, reason: ReasonCode, properties: Any) -> None:
-        item = self._sent.pop(mid, None)
+    def _settle_soon(self, item: Outgoing, error: Exception | None) -> None:
+        """Never within publish(): who publishes again in answer would do so without end."""
+        asyncio.get_running_loop().call_soon(item.settle, error, self._report)
+
+    def _acknowledged(self, found: Acknowledged) -> None:
+        item = self._sent.pop(found.packet_id, None)
         if item is None:
-            return  # QoS 0, written
-        if reason.value >= _FAILURE:
-            problem = f"The broker did not take a message on {item.topic}: {reason}."
-            fail(item.done, PeerError(problem, "Check its access rules and limits."))
+            return  # acknowledged twice: no harm
+        if found.reason >= _FAILURE:
+            problem = f"The broker did not take a message on {item.topic}: {paho_properties.refusal(found.reason)}."
+            item.settle(PeerError(problem, "Check its access rules and limits."), self._report)
         else:
-            finish(item.done)
+            item.settle(None, self._report)
         if self._waiting:
             self._hand_over_waiting()
         elif self._stopping and not self._sent:
@@ -375,70 +380,72 @@ class MqttBus:
 
     def _fail_all(self, why: str) -> None:
         for item in (*self._sent.values(), *self._waiting):
-            fail(item.done, PeerError(why, "It may or may not have arrived; publish it again after the next start."))
+            remedy = "It may or may not have arrived; publish it again after the next start."
+            item.settle(PeerError(why, remedy), self._report)
         self._sent.clear()
         self._waiting.clear()
 
     # -- deliveries ---------------------------------------------------------------------------------------------
 
     def _on_message(self, client: Any, data: Any, message: MQTTMessage) -> None:
-        if self._stopping:
-            return  # nothing could be published in answer any more; unacknowledged, it comes again
-        acknowledge = partial(self._acknowledge, message.mid, self._epoch) if message.qos else None
+        """A publication with properties, read by paho."""
+        properties = message.properties
         try:
             topic = message.topic
         except UnicodeDecodeError as error:
-            self._report("A topic is not UTF-8", error)
-            if acknowledge is not None:
-                acknowledge()
+            self._no_topic(message.mid, error)
             return
-        handler = self._routes.find(topic)
+        self._deliver(
+            Delivery(
+                topic,
+                bytes(message.payload),
+                message.retain,
+                message.dup,
+                getattr(properties, "ResponseTopic", None),
+                getattr(properties, "CorrelationData", None),
+            ),
+            message.mid,
+        )
+
+    def _arrived(self, found: Published) -> None:
+        """A publication without properties: nearly all of them."""
+        try:
+            topic = found.topic.decode()
+        except UnicodeDecodeError as error:
+            self._no_topic(found.packet_id, error)
+            return
+        self._deliver(Delivery(topic, found.payload, found.retained, found.again), found.packet_id)
+
+    def _no_topic(self, packet_id: int, error: UnicodeDecodeError) -> None:
+        self._report("A topic is not UTF-8", error)
+        if packet_id and not self._stopping:
+            self._acknowledge(packet_id, self._epoch)
+
+    def _deliver(self, delivery: Delivery, packet_id: int) -> None:
+        """Call the handler; `packet_id` is 0 for QoS 0, which nobody acknowledges."""
+        if self._stopping:
+            return  # nothing could be published in answer any more; unacknowledged, it comes again
+        if packet_id:
+            delivery._ack = partial(self._acknowledge, packet_id, self._epoch)
+        handler = self._routes.find(delivery.topic)
         if handler is None:
             # A filter that an earlier start of this role had and this one has not: the session remembers it.
-            if acknowledge is not None:
-                acknowledge()
+            delivery.ack()
             return
-        properties = message.properties
-        delivery = Delivery(
-            topic,
-            bytes(message.payload),
-            retained=message.retain,
-            redelivered=message.dup,
-            response_topic=getattr(properties, "ResponseTopic", None),
-            correlation_data=getattr(properties, "CorrelationData", None),
-            _ack=acknowledge,
-        )
         try:
             handler(delivery)
         except Exception as error:  # noqa: BLE001 - rule 4: reported, unacknowledged, and the bus lives on
-            self._report(f"The handler of {topic} failed", error)
+            self._report(f"The handler of {delivery.topic} failed", error)
 
-    def _acknowledge(self, mid: int, epoch: int) -> None:
+    def _acknowledge(self, packet_id: int, epoch: int) -> None:
         if epoch == self._epoch:
-            self._client.ack(mid, 1)
+            self._wire.acknowledge(packet_id)
 
     def _report(self, sentence: str, error: BaseException) -> None:
         if not self._error_callbacks:
             _log.error("%s", sentence, exc_info=error)
         for callback in self._error_callbacks:
             callback(sentence, error)
-
-
-def _rim_properties(expiry_s: int | None, response_topic: str | None, correlation_data: bytes | None) -> Any:
-    properties = _properties(PacketTypes.PUBLISH)
-    if expiry_s is not None:
-        properties.MessageExpiryInterval = expiry_s
-    if response_topic is not None:
-        properties.ResponseTopic = response_topic
-    if correlation_data is not None:
-        properties.CorrelationData = correlation_data
-    return properties
-
-
-def _properties(packet_type: int) -> Any:
-    """Any, because paho's Properties take their attributes dynamically and are not typed."""
-    make: Callable[[int], Any] = Properties
-    return make(packet_type)
 
 
 async def _within(seconds: float, work: Awaitable[object]) -> bool:

@@ -2,37 +2,52 @@
 
 paho alone connects with a blocking call, reads each packet with three system calls and writes each with one. Here the
 event loop connects the socket, one `recv` fetches whatever has come, and all packets made in one turn of the loop
-leave with one `send`. The one thing used that paho does not document is where it creates its socket
-(`_create_socket`); the contract suite fails at once should that move.
+leave with one `send`.
+
+Who reads what: the packets that nearly all traffic consists of are read here (see `packets`); every other one is lent
+to paho, exactly its bytes, so that paho always begins and ends at a packet. Likewise publications and acknowledgements
+are written here, and paho writes only what it makes itself (connecting, subscribing, pings, the goodbye); what it made
+before leaves before. paho does not see our traffic, so it pings once in every keepalive: that is all it costs.
+
+Two things are used that paho does not document: where it creates its socket (`_create_socket`), and where its packet
+ids come from (`_mid_generate`), because its subscriptions and our publications share one number range. The contract
+suite fails at once should either move.
 """
 
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from paho.mqtt.client import Client
 
+from roost_broker.packets import Acknowledged, Published, Unread, puback, read
+
 _READ_BYTES = 65_536
 _WRITE_BYTES = 262_144
-"""Beyond this much unsent the client keeps its packets in its own queue."""
+"""Beyond this much unsent paho keeps its packets in its own queue."""
+_ALL = 2**62
 
 
 class BufferedSocket:
-    """A non-blocking TCP socket with a buffer on either side, in the shape paho expects."""
+    """A non-blocking TCP socket with a buffer on either side. Of what comes, paho sees only what is lent to it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._in = b""
-        self._at = 0
+        self.data = b""
+        """What has come; what lies before `at` is done with."""
+        self.at = 0
+        self.lent = 0
+        """How many bytes from `at` on, come or not, are paho's."""
         self._ended: OSError | None = None
         self._eof = False
         self._out = bytearray()
 
     @property
-    def readable(self) -> bool:
-        """Whether recv() has something to say: bytes, the end, or an error."""
-        return self._at < len(self._in) or self._eof or self._ended is not None
+    def ended(self) -> bool:
+        """Whether nothing comes any more: the end, or an error."""
+        return self._eof or self._ended is not None
 
     @property
     def unsent(self) -> int:
@@ -49,8 +64,8 @@ class BufferedSocket:
             self._ended = error
             return
         self._eof = not data
-        self._in = self._in[self._at :] + data
-        self._at = 0
+        self.data = self.data[self.at :] + data
+        self.at = 0
 
     def flush(self) -> None:
         """Hand over what waits, as far as the operating system takes it. Errors surface in recv()."""
@@ -66,12 +81,20 @@ class BufferedSocket:
             return
         del self._out[:sent]
 
+    def append(self, packet: bytes) -> None:
+        """Put a packet behind what waits. Bounded by the windows of MQTT: so many unacknowledged either way."""
+        self._out += packet
+
+    # -- the shape paho expects ---------------------------------------------------------------------------------
+
     def recv(self, size: int) -> bytes:
-        """At most `size` of the bytes fetched; b"" at the end; BlockingIOError when there are none."""
-        at = self._at
-        if at < len(self._in):
-            data = self._in[at : at + size]
-            self._at = at + len(data)
+        """At most `size` of the bytes fetched and lent; b"" at the end; BlockingIOError when there are none."""
+        at = self.at
+        size = min(size, self.lent)
+        if at < len(self.data) and size > 0:
+            data = self.data[at : at + size]
+            self.at = at + len(data)
+            self.lent -= len(data)
             return data
         if self._ended is not None:
             raise self._ended
@@ -105,6 +128,10 @@ class PahoClient(Client):
 
     prepared: BufferedSocket | None = None
 
+    def next_packet_id(self) -> int:
+        """The next of the range 1 to 65,535 that paho uses too; it may still be in use by us."""
+        return self._mid_generate()
+
     def _create_socket(self) -> Any:  # Any: paho's own protocol for sockets is not exported
         if self.prepared is None:
             raise ConnectionError("no socket was prepared")
@@ -113,10 +140,20 @@ class PahoClient(Client):
 
 
 class Wire:
-    """Joins a client to the running event loop: who reads, who writes, and when."""
+    """Joins a client to the running event loop: who reads, who writes, and when.
 
-    def __init__(self, client: PahoClient) -> None:
+    `published` and `acknowledged` are called with what was read here, in the order it came.
+    """
+
+    def __init__(
+        self,
+        client: PahoClient,
+        published: Callable[[Published], None],
+        acknowledged: Callable[[Acknowledged], None],
+    ) -> None:
         self._client = client
+        self._published = published
+        self._acknowledged = acknowledged
         self._sock: BufferedSocket | None = None
         self._flush_due = False
         self._writer = False
@@ -129,6 +166,21 @@ class Wire:
     def is_open(self) -> bool:
         """Whether there is a socket, greeted or not."""
         return self._sock is not None
+
+    def write(self, packet: bytes) -> None:
+        """Send one whole packet with the others of this turn; without a connection it is dropped."""
+        if self._client.want_write():  # what paho made before goes before
+            self._client.loop_write()
+        if self._sock is None:
+            return
+        self._sock.append(packet)
+        if not self._flush_due:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def acknowledge(self, packet_id: int) -> None:
+        """Tell the broker that a publication of its has been dealt with."""
+        self.write(puback(packet_id))
 
     def flush(self) -> None:
         """Everything that was made in this turn of the loop leaves in one piece."""
@@ -181,10 +233,35 @@ class Wire:
         self._flush_due = True  # what handlers send in answer leaves with the flush below
         try:
             sock.fill()
-            while self._sock is sock and sock.readable:
-                self._client.loop_read()
+            while self._sock is sock and self._read_one(sock):
+                pass
         finally:
             self.flush()
+
+    def _read_one(self, sock: BufferedSocket) -> bool:
+        """Deal with the next packet; False when more bytes must come first."""
+        there = sock.at < len(sock.data)
+        if sock.lent:
+            if there or sock.ended:
+                self._client.loop_read()
+                return True
+            return False
+        if there:
+            found, end = read(sock.data, sock.at)
+            if type(found) is Published:
+                sock.at = end
+                self._published(found)
+                return True
+            if type(found) is Acknowledged:
+                sock.at = end
+                self._acknowledged(found)
+                return True
+            if found is Unread.OTHER:
+                sock.lent = end - sock.at if end else _ALL
+                return True
+        if sock.ended:
+            sock.lent = _ALL  # paho shall see the end
+        return sock.ended
 
     def _on_register_write(self, client: Any, data: Any, sock: Any) -> None:
         if not self._flush_due:

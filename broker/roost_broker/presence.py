@@ -101,8 +101,8 @@ class RolePresence(RetainedPresence[State]):
         counts: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         super().__init__(bus, device.role(role))
+        self.role = role
         self._device = device
-        self._role = role
         self._session = session
         self._clock = clock
         self._counts = counts
@@ -126,5 +126,5 @@ class RolePresence(RetainedPresence[State]):
     def _write(self, state: State, detail: str) -> bytes:
         counts = self._counts()
         return encode(
-            role_state(self._device, self._role, self._session, self._clock, state, detail=detail, counts=counts)
+            role_state(self._device, self.role, self._session, self._clock, state, detail=detail, counts=counts)
         )

@@ -2,7 +2,7 @@
 
     roost/<node>/availability R · info R · event · roles/<role> R
     roost/<node>/<task>/raw · input · scores/<model> · results/<requester> · receipts
-    roost/<node>/<task>/schedule R · models/<model>/state R · deadletter
+    roost/<node>/<task>/schedule R · state R · models/<model>/state R · deadletter
     roost/<node>/<camera>/motion R · events · snapshot R
 
 R = retained. `roost` is the configurable base (it may have several levels). A *task* is one kind of decision with
@@ -141,6 +141,11 @@ class TaskTopics:
         """Retained state of one model's scaffold; of one of its replicas, counted from 1."""
         own = f"/{replica}" if replica else ""
         return f"{self.root}/models/{check_name('model', model)}/state{own}"
+
+    @property
+    def state(self) -> str:
+        """Retained; the external state that the injector would add to a request now."""
+        return f"{self.root}/state"
 
     @property
     def traces(self) -> str:

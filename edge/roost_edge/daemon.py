@@ -19,6 +19,7 @@ from roost_broker.errors import Misuse, RoostError
 from roost_edge import logs
 from roost_edge.processes import own_process as process
 from roost_edge.processes.plan import KINDS, RoleProcess, resolve
+from roost_edge.processes.slots import Standing, placed
 from roost_edge.roles import compose
 from roost_edge.settings import loading
 from roost_edge.settings.device import Settings
@@ -38,21 +39,28 @@ def parser() -> argparse.ArgumentParser:
     )
     arguments.add_argument("--task", default="", help="which task, where the settings have several")
     arguments.add_argument("--model", default="", help="which model, for the role model")
+    arguments.add_argument("--replica", type=int, default=0, help="which replica, for a model that has several")
     arguments.add_argument("--camera", default="", help="which camera, for the role capture")
     arguments.add_argument(
         "--fault", default="", metavar="SPEC", help="misbehave on purpose, such as slow:5000 (QA only)"
+    )
+    arguments.add_argument(
+        "--slot", choices=("a", "b"), help="rendezvous and injector: which of two slots (the one in charge)"
+    )
+    arguments.add_argument(
+        "--standby", action="store_true", help="get ready beside the one in charge, for `roost upgrade` to hand over to"
     )
     arguments.add_argument("--die-with", type=int, default=0, metavar="PID", help="be killed when this parent ends")
     return arguments
 
 
-async def run(role_settings: Settings, role: RoleProcess, fault: str) -> None:
+async def run(role_settings: Settings, role: RoleProcess, fault: str, *, standing: Standing = "alone") -> None:
     """Compose the role and run it until a signal arrives or it fails."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    with compose(role_settings, role, fault=fault) as shell:
+    with compose(role_settings, role, fault=fault, standing=standing) as shell:
         log.info("begins", extra={"fields": {"pid": os.getpid()}})
         await shell.run(stop)
     if not stop.is_set():
@@ -68,9 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.die_with:
             process.die_with_parent(options.die_with)
         loaded = loading.load(options.settings)
-        role = resolve(loaded, options.role, task=options.task, model=options.model, camera=options.camera)
+        named = {"task": options.task, "model": options.model, "camera": options.camera}
+        role = resolve(loaded, options.role, **named, replica=options.replica)
+        slot = {"a": "", "b": "b"}.get(options.slot)
+        role, standing = placed(loaded.layout, role, slot, standby=options.standby)
         logs.setup(role.name, loaded.node.log_level)
-        asyncio.run(run(loaded, role, options.fault))
+        asyncio.run(run(loaded, role, options.fault, standing=standing))
     except Misuse as error:
         log.error(str(error))  # noqa: TRY400  # the sentence says it all; a trace would hide it
         return MISUSE

@@ -19,8 +19,11 @@ from roost_broker.mqtt import MqttBus
 from roost_broker.presence import role_will
 from roost_broker.sessions import next_session
 from roost_broker.topics import NodeTopics, TaskTopics
+from roost_broker.tracing import Tracer
+from roost_edge.processes import slots
 from roost_edge.processes.own_process import only_one
 from roost_edge.processes.plan import Kind, RoleProcess
+from roost_edge.processes.slots import Standing
 from roost_edge.settings.device import DataLayout, Settings
 
 if TYPE_CHECKING:
@@ -38,8 +41,9 @@ class Shell(Protocol):
 class Place:
     """What every composition needs to know about the one role that this process is."""
 
-    def __init__(self, settings: Settings, role: RoleProcess, clock: Clock) -> None:
+    def __init__(self, settings: Settings, role: RoleProcess, clock: Clock, standing: Standing) -> None:
         self.settings = settings
+        self.standing = standing
         self.role = role
         self.clock = clock
         self.session = next_session(settings.layout.session(role.name))
@@ -69,26 +73,45 @@ class Place:
         """The frames as captured."""
         return FrameStore(self.layout.frames)
 
-    def bus(self, *, will: Will | None = None, receive_maximum: int | None = None) -> MqttBus:
-        """The role's session, not started; by default its will says `gone` on the role's state topic."""
+    def bus(self, *, will: Will | None = None, receive_maximum: int | None = None, kept: bool = True) -> MqttBus:
+        """The role's session, not started; by default its will says `gone` on the role's state topic.
+
+        `kept`: the broker keeps what comes while the role is away.
+        """
         will = will or role_will(self.device, self.role.name, self.session, self.clock)
-        return MqttBus(
-            self.settings.broker, f"{self.node}-{self.role.name}", will=will, receive_maximum=receive_maximum
-        )
+        broker = self.settings.broker if kept else structs.replace(self.settings.broker, session_expiry_s=0)
+        return MqttBus(broker, f"{self.node}-{self.role.name}", will=will, receive_maximum=receive_maximum)
+
+    def remember_in_charge(self, name: str) -> None:
+        """From a transition token on the process called `name` is in charge."""
+        slots.remember(self.layout, self.role, name)
+
+    def side_bus(self, name: str, *, kept: bool = False) -> MqttBus:
+        """A second session of the role, without a will. `kept` as with `bus`."""
+        broker = self.settings.broker if kept else structs.replace(self.settings.broker, session_expiry_s=0)
+        return MqttBus(broker, f"{self.node}-{self.role.name}-{name}")
+
+
+def _tracer(place: Place, bus: MqttBus, component: str, topics: TaskTopics) -> Tracer:
+    """What the role says of traced requests, as [traces] wants it; on demand in QA alone."""
+    wanted = place.settings.traces
+    on_demand = wanted.on_demand and place.settings.node.qa
+    return Tracer(bus, topics, component, place.clock, node=place.node, share=wanted.share, on_demand=on_demand)
 
 
 @contextmanager
-def compose(settings: Settings, role: RoleProcess, *, fault: str = "") -> Iterator[Shell]:
+def compose(settings: Settings, role: RoleProcess, *, fault: str = "", standing: Standing = "alone") -> Iterator[Shell]:
     """The role's shell; what it holds open is closed at the end. Raises `Misuse` for what cannot be.
 
-    `fault` makes a model misbehave (see `roost_models.scaffold.faults`); only where the settings say QA.
+    `fault` makes a model misbehave (see `roost_broker.faults`); only where the settings say QA.
+    A role that can hand over waits in standby for its predecessor's token (see `processes.slots`).
     """
     if fault and not settings.node.qa:
         raise Misuse("A fault is injected only where the settings allow it.", "Set `qa = true` below [node].")
     if fault and role.kind != "model":
         raise Misuse(f"Only models can be made to misbehave, not {role.name}.", "Leave --fault out.")
     with only_one(settings.layout.session(f"{role.name}.lock")):
-        place = Place(settings, role, SystemClock())
+        place = Place(settings, role, SystemClock(), standing)
         with _MAKERS[role.kind](place, fault) as shell:
             yield shell
 
@@ -99,16 +122,25 @@ def _rendezvous(place: Place, _fault: str) -> Iterator[Shell]:
     from roost_rendezvous.server.role import RendezvousServer
 
     task = place.settings.tasks[place.role.task]
+    bus = place.bus()
     yield RendezvousServer(
-        place.bus(),
+        bus,
         place.topics,
-        schedule.load(Path(task.schedule)),
+        # A successor takes over what is in force; the file counts again from the next start on.
+        None if place.standing == "standby" else schedule.load(Path(task.schedule)),
         clock=place.clock,
         journal=place.layout.journal(place.role.task),
         settings=structs.replace(task.rendezvous, qa=place.settings.node.qa),
+        tracer=_tracer(place, bus, "rendezvous", place.topics),
         node=place.node,
         session=place.session,
         role=place.role.name,
+        slot=place.role.slot,
+        standby=place.standing == "standby",
+        resumes=place.standing == "resumes",
+        handover=place.layout.handover(place.role.task),
+        in_charge=place.remember_in_charge,
+        scores_bus=place.side_bus("scores", kept=True),
     )
 
 
@@ -116,30 +148,45 @@ def _rendezvous(place: Place, _fault: str) -> Iterator[Shell]:
 def _injector(place: Place, _fault: str) -> Iterator[Shell]:
     from roost_rendezvous.injector import StateInjector
 
+    values = place.settings.tasks[place.role.task].state
+    bus = place.bus()
     yield StateInjector(
-        place.bus(),
+        bus,
         place.topics,
         clock=place.clock,
         node=place.node,
         session=place.session,
         role=place.role.name,
+        values=values,
+        listening=place.side_bus("state") if any(value.topic for value in values.values()) else None,
+        standby=place.standing == "standby",
+        watching=place.side_bus("watch") if place.standing == "standby" else None,
+        snapshots=place.layout.handover(place.role.task),
+        in_charge=place.remember_in_charge,
+        tracer=_tracer(place, bus, "injector", place.topics),
+        qa=place.settings.node.qa,
     )
 
 
 @contextmanager
 def _model(place: Place, fault: str) -> Iterator[Shell]:
+    from roost_broker.faults import Fault
     from roost_models.bundle.opening import open_bundle
-    from roost_models.scaffold.faults import Faults
+    from roost_models.internal_state.rebuild import StatePlace
+    from roost_models.scaffold.partition import Partition
     from roost_models.scaffold.presence import model_will
     from roost_models.scaffold.role import Scaffold
     from roost_models.scaffold.settings import ScaffoldSettings, receive_maximum
 
-    faults = Faults.parse(fault) if fault else None
+    faults = Fault.parse(fault) if fault else None
     section = place.settings.tasks[place.role.task].models[place.role.model]
     bundle = open_bundle(Path(section.bundle), cache=place.layout.bundles)
-    will = model_will(place.topics, place.role.model, place.session, place.clock, bundle)
+    partition = Partition(place.role.replica, section.replicas, section.key)
+    will = model_will(place.topics, place.role.model, place.session, place.clock, bundle, place.role.replica)
+    # To a shared subscriber that is away the broker would go on dealing out its part: it must forget the session.
+    bus = place.bus(will=will, receive_maximum=receive_maximum(bundle), kept=not partition.shared)
     yield Scaffold(
-        place.bus(will=will, receive_maximum=receive_maximum(bundle)),
+        bus,
         place.topics,
         place.role.model,
         bundle,
@@ -149,6 +196,9 @@ def _model(place: Place, fault: str) -> Iterator[Shell]:
         session=place.session,
         faults=faults,
         settings=ScaffoldSettings(qa=place.settings.node.qa),
+        tracer=_tracer(place, bus, f"model {place.role.model}", place.topics),
+        partition=partition,
+        internal_state=StatePlace(place.layout.internal_state(place.role.name), place.layout.archive(place.role.task)),
     )
 
 
@@ -158,9 +208,10 @@ def _decoy(place: Place, _fault: str) -> Iterator[Shell]:
     from roost_models.decoy import Decoy
 
     archive = Archive(place.layout.archive(place.role.task), settings=place.settings.archive)
+    bus = place.bus()
     try:
         yield Decoy(
-            place.bus(),
+            bus,
             place.topics,
             archive,
             place.frames,
@@ -168,6 +219,8 @@ def _decoy(place: Place, _fault: str) -> Iterator[Shell]:
             node=place.node,
             session=place.session,
             role=place.role.name,
+            tracer=_tracer(place, bus, "decoy", place.topics),
+            qa=place.settings.node.qa,
         )
     finally:
         archive.close()
@@ -182,10 +235,11 @@ def _capture(place: Place, _fault: str) -> Iterator[Shell]:
 
     name = place.role.camera
     camera = place.settings.cameras[name]
+    bus, topics = place.bus(), place.settings.task_topics(camera.task)
     with RequestLog(place.layout.requests(name)) as log:
         yield Capture(
-            place.bus(),
-            place.settings.task_topics(camera.task),
+            bus,
+            topics,
             place.settings.camera_topics(name),
             open_source(camera, place.clock),
             MotionDetector(camera.motion),
@@ -196,7 +250,25 @@ def _capture(place: Place, _fault: str) -> Iterator[Shell]:
             session=place.session,
             settings=camera.capture,
             role=place.role.name,
+            tracer=_tracer(place, bus, place.role.name, topics),
         )
+
+
+@contextmanager
+def _monitor(place: Place, _fault: str) -> Iterator[Shell]:
+    from roost_rendezvous.monitor import Monitor
+
+    settings = place.settings
+    yield Monitor(
+        place.bus(),
+        [settings.task_topics(task) for task in settings.tasks],
+        place.layout.traces,
+        clock=place.clock,
+        node=place.node,
+        session=place.session,
+        settings=settings.traces,
+        role=place.role.name,
+    )
 
 
 @contextmanager
@@ -223,11 +295,36 @@ def _alerts(place: Place, _fault: str) -> Iterator[Shell]:
     )
 
 
+@contextmanager
+def _proxy(place: Place, _fault: str) -> Iterator[Shell]:
+    try:
+        from roost_rendezvous.proxy.role import RequestProxy
+    except ModuleNotFoundError as error:
+        remedy = "Install the extra `web` (pip install 'roost[web]'), or take [proxy] out of the settings."
+        raise Misuse(f"The proxy needs {error.name}, which is not installed.", remedy) from error
+
+    settings = place.settings
+    yield RequestProxy(
+        place.bus(),
+        place.device,
+        tuple(settings.tasks),
+        place.frames,
+        place.layout.proxy_frames,
+        clock=place.clock,
+        session=place.session,
+        qa=settings.node.qa,
+        settings=settings.proxy,
+        role=place.role.name,
+    )
+
+
 _MAKERS: dict[Kind, Callable[[Place, str], AbstractContextManager[Shell]]] = {
     "rendezvous": _rendezvous,
     "injector": _injector,
     "model": _model,
     "decoy": _decoy,
+    "monitor": _monitor,
     "capture": _capture,
     "alerts": _alerts,
+    "proxy": _proxy,
 }

@@ -17,6 +17,7 @@ meanwhile forms the next batch, one transaction. So batches grow with the load b
 """
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,15 +29,20 @@ from typing import Any, TypeVar
 from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import Clock
 from roost_broker.deadletter import DeadLetters
+from roost_broker.diagnosis import Diagnosis, log_step, read
 from roost_broker.errors import Malformed, QueueFull
+from roost_broker.faults import RUBBISH
 from roost_broker.frames import FrameStore
 from roost_broker.headers import new_header
-from roost_broker.messages import Declined, Message, Receipt, Request, Result, Score, decode, encode
+from roost_broker.messages import Declined, Message, Receipt, Request, Result, Score, Token, decode, encode
 from roost_broker.presence import RolePresence
+from roost_broker.refusals import Refusals
 from roost_broker.starting import started_before
 from roost_broker.topics import TaskTopics, last_level
+from roost_broker.tracing import Tracer, span
 from roost_models.archive.writing import Archive, Item, Outcome, Written
 
+_log = logging.getLogger(__name__)
 _BATCH = 64
 _INBOX = 1000
 _STATE_EVERY_S = 10.0
@@ -48,6 +54,8 @@ T = TypeVar("T")
 class _Arrived:
     delivery: Delivery
     item: Item
+    traced_ns: int | None = None
+    """When it came, where it is traced."""
 
 
 class Decoy:
@@ -67,6 +75,8 @@ class Decoy:
         node: str,
         session: int,
         role: str = "",
+        tracer: Tracer | None = None,
+        qa: bool = False,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._bus = bus
@@ -76,9 +86,15 @@ class Decoy:
         self._clock = clock
         self._node = node
         self._role = role or f"decoy-{topics.task}"
+        self._tracer = tracer
+        if tracer is not None:
+            tracer.counts = self.counts
         self._inbox: deque[_Arrived] = deque()
         self._wake = asyncio.Event()
         self._receipts: set[asyncio.Future[None]] = set()
+        self._qa = qa
+        self._refusals = Refusals(bus, topics, "decoy", clock, self.counts)
+        self._delayed: set[asyncio.TimerHandle] = set()
         self._letters = DeadLetters(bus, topics.deadletter, "decoy", clock)
         self._presence = RolePresence(
             bus, topics.device, self._role, session=session, clock=clock, counts=lambda: self.counts
@@ -103,6 +119,8 @@ class Decoy:
             raise
         finally:
             stopping.cancel()
+            for timer in self._delayed:
+                timer.cancel()
             await self._bus.stop()
             writer.shutdown()
 
@@ -117,8 +135,11 @@ class Decoy:
             self._wake.clear()
             batch = [self._inbox.popleft() for _ in range(min(_BATCH, len(self._inbox)))]
             if batch:
+                began = self._clock.monotonic_ns()
                 written = await in_writer(partial(self._archive.write, [one.item for one in batch], self._frames))
+                ended = self._clock.monotonic_ns()
                 await self._settle(batch, written, stop)
+                self._tell(batch, began, ended)
             removed = await in_writer(partial(self._archive.enforce_budget, self._clock.wall_ns()))
             self.counts["frames-removed"] += len(removed.frames)
             if loop.time() >= state_due:
@@ -127,6 +148,14 @@ class Decoy:
             if not self._inbox and not removed.more:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), max(0.0, state_due - loop.time()))
+
+    def _tell(self, batch: Sequence[_Arrived], began: int, ended: int) -> None:
+        """What a traced request met here. The transaction is the whole batch's."""
+        for one in batch:
+            if self._tracer is not None and one.traced_ns is not None and isinstance(one.item.message, Request):
+                together = {"batch": str(len(batch))}
+                told = [span("wait", one.traced_ns, began), span("archive", began, ended, together)]
+                self._tracer.publish(one.item.message, told)
 
     async def _settle(self, batch: Sequence[_Arrived], written: Sequence[Written], stop: asyncio.Event) -> None:
         """The batch is safe: receipts for the inputs, acknowledgements for the rest."""
@@ -154,6 +183,8 @@ class Decoy:
                 duplicate=written.outcome is not Outcome.NEW,
             )
         )
+        if request.diagnostics is not None and (fault := self._diagnosis_of(request).fault) is not None:
+            payload = RUBBISH if fault.kind == "wrong" else payload
         while True:
             try:
                 published = self._bus.publish(self._topics.receipts, payload)
@@ -182,17 +213,51 @@ class Decoy:
     def _input_arrived(self, delivery: Delivery) -> None:
         try:
             message = decode(delivery.payload)
+            if isinstance(message, Token):  # of a hand-over: not ours, and nothing to archive
+                self._leave(delivery, "tokens")
+                return
             if not isinstance(message, Request):
                 raise Malformed(f"A {type(message).__name__} is no request.")
         except Malformed as error:
             self.counts["request-unreadable"] += 1
             self._letters.send(delivery, str(error))
             return
-        self._collect(delivery, message)
+        if message.diagnostics is None:
+            self._collect(delivery, message)
+        else:
+            self._collect_diagnosed(delivery, message)
+
+    def _collect_diagnosed(self, delivery: Delivery, request: Request) -> None:
+        """A request that asks something of the decoy itself: lines in its log, or a fault (QA)."""
+        diagnosis = self._diagnosis_of(request)
+        self._refusals.note(diagnosis, request.request_id)
+        fault = diagnosis.fault
+        log_step(_log, diagnosis, request.request_id, "decoy: taken", fault=str(fault or ""))
+        if fault is not None:
+            self.counts[f"fault-{fault.kind}"] += 1
+        if fault is not None and fault.kind == "error":
+            self._letters.send(delivery, "An error on purpose: the request asked the decoy for it.")
+        elif fault is not None and fault.kind == "drop":
+            delivery.ack()
+        elif fault is not None and fault.kind == "slow" and len(self._delayed) < _INBOX:
+
+            def due() -> None:
+                self._delayed.discard(timer)
+                self._collect(delivery, request)
+
+            timer = asyncio.get_running_loop().call_later(fault.delay_ms / 1000, due)
+            self._delayed.add(timer)
+        else:
+            self._collect(delivery, request)
+
+    def _diagnosis_of(self, request: Request) -> Diagnosis:
+        return read(request.diagnostics, qa=self._qa, component="decoy")
 
     def _score_arrived(self, delivery: Delivery) -> None:
         message = _readable(delivery)
-        if not isinstance(message, Score | Declined):
+        if isinstance(message, Token):
+            self._leave(delivery, "tokens")
+        elif not isinstance(message, Score | Declined):
             self._leave(delivery, "score-unreadable")
         elif message.model != last_level(delivery.topic):
             self._leave(delivery, "score-on-other-topic")
@@ -215,8 +280,14 @@ class Decoy:
             self.counts["inbox-full"] += 1
             return
         item = Item(delivery.payload, message, self._topics.task, self._clock.wall_ns())
-        self._inbox.append(_Arrived(delivery, item))
+        self._inbox.append(_Arrived(delivery, item, self._traced_ns(message)))
         self._wake.set()
+
+    def _traced_ns(self, message: Message) -> int | None:
+        if self._tracer is None or not isinstance(message, Request):
+            return None
+        wanted = self._tracer.wants(message.request_id, message.diagnostics)
+        return self._clock.monotonic_ns() if wanted else None
 
     # -- beginning and end -------------------------------------------------------------------------------------
 

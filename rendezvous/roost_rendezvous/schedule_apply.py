@@ -22,6 +22,8 @@ class Applied:
     version: str
     before: str = ""
     detail: str = ""
+    warnings: tuple[str, ...] = ()
+    """What the rendezvous knows to go wrong with it: nobody ever answered in time, for instance."""
 
 
 async def apply(
@@ -52,7 +54,7 @@ async def apply(
             retained.append(event)
         elif isinstance(event, Event) and not said.done() and event.data.get("task") == topics.task:
             if event.kind == "schedule-applied" and event.data.get("messageId") == head.message_id:
-                said.set_result(Applied("applied", schedule.version, str(event.data.get("before", "")), event.detail))
+                said.set_result(_applied(event, schedule.version))
             elif event.kind == "schedule-refused":
                 said.set_result(Applied("refused", schedule.version, detail=event.detail))
 
@@ -70,3 +72,9 @@ async def apply(
             return Applied("in-force-already" if same else "published", schedule.version)
     finally:
         await bus.stop()
+
+
+def _applied(event: Event, version: str) -> Applied:
+    warnings = event.data.get("warnings", [])
+    told = tuple(str(sentence) for sentence in warnings) if isinstance(warnings, list) else ()
+    return Applied("applied", version, str(event.data.get("before", "")), event.detail, told)

@@ -37,6 +37,11 @@ def at_most(goal_id: str, goal: str, unit: str, measured: float | None, limit: f
     return Goal(goal_id, goal, unit, measured, None if measured is None else measured <= limit)
 
 
+def at_least(goal_id: str, goal: str, unit: str, measured: float | None, limit: float) -> Goal:
+    """A goal that is met by a figure not below `limit`."""
+    return Goal(goal_id, goal, unit, measured, None if measured is None else measured >= limit)
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """Nearest-rank percentile of at least one value."""
     ordered = sorted(values)

@@ -16,12 +16,13 @@ from pathlib import Path
 from report import Outcome, machine
 
 _FOLDER = Path(__file__).parent
-_HELPERS = frozenset({"runner", "report", "bench_roles"})
+_HELPERS = frozenset({"runner", "report"})
+"""So are all whose name begins with `bench_`."""
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    return sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem not in _HELPERS)
+    return sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem not in _HELPERS and path.stem[:6] != "bench_")
 
 
 def main() -> int:

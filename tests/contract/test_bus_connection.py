@@ -197,3 +197,45 @@ def test_a_cancelled_future_does_not_disturb_the_others(fabric: Any, play: Any) 
         assert bus.connected
 
     play(fabric, scenario())
+
+
+def test_a_session_that_was_forgotten_finds_nothing_of_what_came_while_it_was_away(
+    fabric: Any, play: Any, inbox: Any
+) -> None:
+    async def scenario() -> None:
+        topic = f"{fabric.base}/t"
+        writer = await fabric.bus("writer")
+        await writer.start()
+        for forget, came in ((False, [b"while away", b"after"]), (True, [b"after"])):
+            reader = await fabric.bus("reader")
+            reader.subscribe(topic, inbox())
+            await reader.start()
+            await reader.stop(forget=forget)
+            await writer.publish(topic, b"while away")
+            box = inbox()
+            again = await fabric.bus("reader")
+            again.subscribe(topic, box)
+            await again.start()
+            await writer.publish(topic, b"after")
+            assert await box.payloads(len(came)) == came
+            assert box.waiting() == []
+            await again.stop()
+
+    play(fabric, scenario())
+
+
+def test_what_was_published_just_before_a_session_is_forgotten_still_arrives(
+    fabric: Any, play: Any, inbox: Any
+) -> None:
+    async def scenario() -> None:
+        box = inbox()
+        reader, writer = await fabric.bus("reader"), await fabric.bus("writer")
+        reader.subscribe(f"{fabric.base}/t", box)
+        await reader.start()
+        await writer.start()
+        for number in range(100):
+            writer.publish(f"{fabric.base}/t", b"%d" % number)
+        await writer.stop(forget=True)
+        assert len(await box.payloads(100)) == 100
+
+    play(fabric, scenario())

@@ -188,3 +188,56 @@ def test_a_requester_from_outside_gets_its_response_topic_and_correlation_data_b
         assert (plain.response_topic, plain.correlation_data) == (None, None)
 
     play(fabric, scenario())
+
+
+def test_taken_is_called_once_the_broker_has_it_never_within_publish_and_may_publish_again(
+    fabric: Any, play: Any, inbox: Any
+) -> None:
+    async def scenario() -> None:
+        box, told = inbox(), []
+        reader, writer = await fabric.bus("reader"), await fabric.bus("writer")
+        reader.subscribe(f"{fabric.base}/+", box)
+        await reader.start()
+        await writer.start()
+
+        def taken(error: Exception | None) -> None:
+            told.append(error)
+            writer.publish(f"{fabric.base}/second", b"2")
+
+        sent = [
+            writer.publish(f"{fabric.base}/first", b"1", taken=taken),
+            writer.publish(f"{fabric.base}/zero", b"0", qos=0, taken=taken),
+        ]
+        assert told == []
+        await asyncio.gather(*sent)
+        assert sorted(await box.payloads(4)) == [b"0", b"1", b"2", b"2"]
+        assert told == [None, None]
+
+    play(fabric, scenario())
+
+
+def test_taken_hears_of_what_failed_and_a_defect_in_it_disturbs_nobody_else(fabric: Any, play: Any, link: Any) -> None:
+    async def scenario() -> None:
+        told: list[Any] = []
+        reported: list[str] = []
+        bus = await fabric.bus("writer")
+        bus.on_error(lambda sentence, error: reported.append(f"{sentence} {error}"))
+        state = link(bus)
+        await bus.start()
+
+        def defective(error: Exception | None) -> None:
+            raise RuntimeError("a defect")
+
+        await asyncio.gather(
+            bus.publish(f"{fabric.base}/t", b"1", taken=defective), bus.publish(f"{fabric.base}/t", b"2")
+        )
+        assert len(reported) == 1
+        assert "a defect" in reported[0]
+        await fabric.cut("writer", hold=True)
+        await state.until(False)
+        bus.publish(f"{fabric.base}/t", b"3", taken=told.append)
+        await bus.stop()
+        assert len(told) == 1
+        assert "stopped" in str(told[0])
+
+    play(fabric, scenario())

@@ -73,7 +73,9 @@ class Requester:
         await self.bus.stop()
 
     def _input(self, delivery: Delivery) -> None:
-        self.inputs[json.loads(delivery.payload)["requestId"]] = delivery.payload
+        asked = json.loads(delivery.payload).get("requestId")
+        if asked is not None:  # else a token of a hand-over
+            self.inputs[asked] = delivery.payload
         delivery.ack()
         self._news.set()
 

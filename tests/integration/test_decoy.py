@@ -29,6 +29,7 @@ from roost_broker.messages import (
     Result,
     RoleState,
     Score,
+    Token,
     decode,
     encode,
 )
@@ -208,6 +209,32 @@ def test_scores_declines_and_results_of_the_task_are_archived_beside_the_inputs(
             final = listener.of(RoleState)[-1].counts
             assert (final["score-on-other-topic"], final["score-unreadable"]) == (1, 1)
             assert listener.of(DeadLetter) == []  # that is the rendezvous' to say
+
+    run(main())
+
+
+def test_a_token_of_a_hand_over_is_neither_archived_nor_a_dead_letter(
+    make_bus: MakeBus, topics: TaskTopics, tmp_path: Path, run: Any
+) -> None:
+    token = Token(
+        timestamp=1,
+        message_id=f"{1:032x}",
+        kind="transition",
+        component="rendezvous",
+        handover_id=f"{2:032x}",
+        old="rendezvous-nest",
+        new="rendezvous-nest-b",
+    )
+
+    async def main() -> None:
+        with Archive(tmp_path / "archive") as archive:
+            async with decoy_at_work(make_bus, topics, archive, FrameStore(tmp_path / "frames")) as listener:
+                await listener.bus.publish(topics.input, encode(token))
+                await listener.bus.publish(topics.scores("champion"), encode(token))
+                await listener.bus.publish(topics.input, request_payload(1))
+                await listener.until(lambda: bool(listener.of(Receipt)))
+            assert listener.of(DeadLetter) == []
+            assert [item.payload for item in archive.inputs()] == [request_payload(1)]
 
     run(main())
 

@@ -295,7 +295,7 @@ def test_a_requests_own_schedule_and_faults_are_honoured_in_qa_and_elsewhere_ref
             await door.until(lambda: door.counts["rendezvous-nest"].get("requests") == len(ids))
             await door.until(lambda: door.counts["first"].get("requests") == len(ids))
             assert door.counts["rendezvous-nest"].get("override-refused", 0) == (0 if qa else 1)
-            assert door.counts["first"].get("faults_refused", 0) == (0 if qa else 1)
+            assert door.counts["first"].get("diagnostics-refused-fault", 0) == (0 if qa else 1)
             refusals = [event.data["requestId"] for event in door.events() if event.kind == "override-refused"]
             assert refusals == ([] if qa else [ids[0]])
             door.assert_each_answered_once_in_time()

@@ -31,6 +31,7 @@ QUICK = RestartPolicy(first_ns=20 * MS, ceiling_ns=SECOND, healthy_ns=10 * SECON
 ROLES = {
     "rendezvous-henhouse",
     "decoy-henhouse",
+    "monitor",
     "alerts",
     "model-henhouse-bright",
     "injector-henhouse",

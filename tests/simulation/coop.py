@@ -27,6 +27,7 @@ from roost_broker.messages import (
     encode,
 )
 from roost_broker.topics import NodeTopics, TaskTopics
+from roost_broker.tracing import Tracer
 from roost_rendezvous import schedule as schedules
 from roost_rendezvous.schedule import Schedule
 from roost_rendezvous.server.role import RendezvousServer, ServerSettings
@@ -96,9 +97,11 @@ class Coop:
         task: str = "nest",
         session: int = 1,
         max_queued: int = 1000,
+        traced: float | None = None,
+        scores_apart: bool = False,
         **settings: Any,
     ) -> RendezvousServer:
-        """Start a rendezvous server and wait until it is connected."""
+        """Start a rendezvous server and wait until it is connected; `scores_apart` is a second session for scores."""
         bus = MemoryBus(self.broker, f"rendezvous-{task}", max_queued=max_queued)
         server = RendezvousServer(
             bus,
@@ -110,6 +113,8 @@ class Coop:
             node=self.topics.node,
             session=session,
             boot=BOOT,
+            tracer=None if traced is None else self.tracer(bus, task, traced, on_demand=settings.get("qa", False)),
+            scores_bus=MemoryBus(self.broker, f"rendezvous-{task}-scores") if scores_apart else None,
         )
         connected = asyncio.Event()
         bus.on_connection(lambda up: connected.set())
@@ -117,6 +122,15 @@ class Coop:
         self._tasks[f"rendezvous-{task}"] = asyncio.ensure_future(server.run(stop)), stop
         await connected.wait()
         return server
+
+    def tracer(self, bus: MemoryBus, task: str, share: float, *, on_demand: bool) -> Tracer:
+        return Tracer(
+            *(bus, self.task(task), "rendezvous", self.clock),
+            node=self.topics.node,
+            share=share,
+            on_demand=on_demand,
+            boot=BOOT,
+        )
 
     async def kill_server(self, task: str = "nest") -> None:
         """As kill -9: the connection breaks first, so nothing it does from then on is seen by anybody."""

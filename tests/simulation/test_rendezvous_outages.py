@@ -101,8 +101,8 @@ def test_a_defect_ends_the_role_loudly(play: Callable[[Story], Coop], tmp_path: 
         def broken(*_: object) -> None:
             raise ZeroDivisionError("a defect")
 
-        assert server._core is not None
-        server._core.handle = broken  # type: ignore[method-assign,assignment]  # the defect
+        assert server._desk.core is not None
+        server._desk.core.handle = broken  # type: ignore[method-assign,assignment]  # the defect
         await ask(coop, coop.request())
         with pytest.raises(ZeroDivisionError):
             await running

@@ -12,8 +12,9 @@ from roost_broker.clock import MS, Clock, boot_id, looks_synced
 from roost_broker.frames import FrameStore
 from roost_broker.headers import new_header
 from roost_broker.ids import new_id
-from roost_broker.messages import Input, Issued, Receipt, Request, Result, encode, with_fields
+from roost_broker.messages import Input, Issued, Provenance, Receipt, Request, Result, Span, encode, with_fields
 from roost_broker.topics import CameraTopics, TaskTopics
+from roost_broker.tracing import Tracer, own_trace_parent, span
 from roost_edge.capture.jpeg import jpeg_of
 from roost_edge.capture.request_log import OpenRequest, Outcome, RequestLog
 from roost_edge.capture.settings import CaptureSettings
@@ -30,6 +31,9 @@ class Asked:
 
     request_id: str
     payload: bytes
+    request: Request | None = None
+    """Where it is traced, with what was done so far."""
+    steps: tuple[Span, ...] = ()
 
 
 class Asking:
@@ -46,6 +50,7 @@ class Asking:
         node: str,
         role: str,
         settings: CaptureSettings,
+        tracer: Tracer | None = None,
     ) -> None:
         self._return_address = topics.results(camera.camera)
         self._camera = camera.camera
@@ -55,22 +60,28 @@ class Asking:
         self._node = node
         self._role = role
         self._settings = settings
+        self._tracer = tracer
         self._until_trim = 0
 
     def ask(self, frame: Frame, event_id: str) -> Asked:
         """Store the frame, accept a request about it, and keep both within their budgets."""
+        begun = self._clock.monotonic_ns()
         jpeg = jpeg_of(frame, self._settings)
+        encoded = self._clock.monotonic_ns()
         reference = self._frames.put(jpeg.data, width=jpeg.width, height=jpeg.height)
         now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
         head = new_header(self._clock, self._node, self._role)
         tags = {"camera": self._camera, "event": event_id}
         if frame.name:
             tags["name"] = frame.name[:1000]
+        request_id = new_id(wall)
+        traced = self._tracer is not None and self._tracer.wants(request_id, None)
+        parent = own_trace_parent(request_id) if traced else None
         request = Request(
             timestamp=head.timestamp,
             message_id=head.message_id,
-            provenance=head.provenance,
-            request_id=new_id(wall),
+            provenance=Provenance(path=head.provenance.path, trace_parent=parent),
+            request_id=request_id,
             return_address=self._return_address,
             deadline_ms=self._settings.deadline_ms,
             issued=Issued(
@@ -84,7 +95,16 @@ class Asking:
         )
         payload = encode(request)
         self._log.accept(request, payload, accepted_wall_ms=wall // MS)
-        return Asked(request.request_id, payload)
+        if not traced:
+            return Asked(request_id, payload)
+        accepted = self._clock.monotonic_ns()
+        steps = (
+            span("trigger", min(frame.at_monotonic_ns, begun), begun),
+            span("encode", begun, encoded),
+            span("store", encoded, now),
+            span("accept", now, accepted),
+        )
+        return Asked(request_id, payload, request, steps)
 
     def tidy(self) -> int:
         """Delete what is over the budgets of frames and rows; returns the bytes of frames freed.

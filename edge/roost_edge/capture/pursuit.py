@@ -18,6 +18,7 @@ from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed, QueueFull
 from roost_broker.messages import Receipt, Result, decode
 from roost_broker.topics import TaskTopics
+from roost_broker.tracing import Tracer, span
 from roost_broker.worker import Worker
 from roost_edge.capture import redelivery
 from roost_edge.capture.asking import Asked, Asking
@@ -53,6 +54,7 @@ class Pursuit:
         settings: CaptureSettings,
         counts: Counter[str],
         failed: Callable[["asyncio.Future[Any]"], bool],
+        tracer: Tracer | None = None,
     ) -> None:
         self._bus = bus
         self._raw = topics.raw
@@ -64,6 +66,8 @@ class Pursuit:
         self._dead_letters = DeadLetters(bus, topics.deadletter, reader, clock)
         self._redelivery = redelivery.Redelivery(settings)
         self._payloads: dict[str, bytes] = {}
+        self._tracer = tracer
+        self._traced: dict[str, Asked] = {}  # until they are published for the first time
         self._wake = asyncio.Event()
         self.changed = asyncio.Event()
         """Set whenever something may have become less; whoever waits clears it."""
@@ -84,6 +88,8 @@ class Pursuit:
     def accepted(self, asked: Asked) -> None:
         """A new request is in the log."""
         self._payloads[asked.request_id] = asked.payload
+        if asked.steps:
+            self._traced[asked.request_id] = asked
         self._handle(redelivery.Accepted(asked.request_id))
 
     async def run(self) -> None:
@@ -115,15 +121,20 @@ class Pursuit:
                     again.add_done_callback(partial(self._on_again, request_id))
                 case redelivery.Closed(request_id):
                     self._payloads.pop(request_id, None)
+                    self._traced.pop(request_id, None)
 
     def _on_again(self, request_id: str, again: "asyncio.Future[bytes]") -> None:
         if not self._failed(again):
             self._send(request_id, again.result())
 
     def _send(self, request_id: str, payload: bytes) -> None:
+        begun = self._clock.monotonic_ns()
+
         def ended(done: "asyncio.Future[None]") -> None:
             if not done.cancelled() and done.exception() is not None:
                 _log.warning("Request %s was not taken by the broker: %s", request_id, done.exception())
+            else:
+                self._tell(request_id, begun)
             self._handle(redelivery.PublicationEnded(request_id))
 
         try:
@@ -131,6 +142,13 @@ class Pursuit:
         except QueueFull:
             self._counts["queue-full"] += 1
             self._handle(redelivery.PublicationEnded(request_id))
+
+    def _tell(self, request_id: str, begun: int) -> None:
+        """The broker has a traced request for the first time."""
+        asked = self._traced.pop(request_id, None)
+        if self._tracer is not None and asked is not None and asked.request is not None:
+            publish = span("publish", begun, self._clock.monotonic_ns())
+            self._tracer.publish(asked.request, (*asked.steps, publish))
 
     # What comes back
 

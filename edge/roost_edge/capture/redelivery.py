@@ -2,7 +2,8 @@
 
 1. A request is open until both the decoy's receipt and an official result have been seen.
 2. An open request is published when it is accepted, again when the broker is back (it may have forgotten everything),
-   and again when it has been open for long since; the pause doubles up to a ceiling.
+   and again when it has been open for long since; the pause doubles up to a ceiling. After a reconnect it begins
+   short: the others may not be back yet when we are, and a broker that forgot them takes a request for nobody.
 3. Nothing is published while the broker is away, nor while an earlier publication of the same request is on its way:
    the bus sends that one itself.
 4. At most `republish_at_once` repeated publications are on their way at a time. First ones are not held up by them.
@@ -13,8 +14,13 @@ Not done here: bytes, topics, the log.
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from roost_broker.clock import MS
+from roost_broker.clock import MS, SECOND
 from roost_edge.capture.settings import CaptureSettings
+
+_SOON_NS = 250 * MS
+"""First pause after a reconnect."""
+_SETTLING_NS = 2 * SECOND
+"""How long after a reconnect a newly accepted request begins with it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,8 @@ class Redelivery:
         self._settings = settings
         self._open: dict[str, _Open] = {}
         self._up = False
+        self._connected_before = False
+        self._settled_ns = 0
 
     def __len__(self) -> int:
         """Open requests."""
@@ -127,7 +135,7 @@ class Redelivery:
         match event:
             case Accepted(request_id, attempts, receipt, result):
                 if request_id not in self._open and not (receipt and result):
-                    self._open[request_id] = _Open(attempts, receipt, result, now, self._first_pause)
+                    self._open[request_id] = _Open(attempts, receipt, result, now, self._first_pause(now))
                 return self.expire(now)
             case PublicationEnded(request_id):
                 if (entry := self._open.get(request_id)) is not None:
@@ -144,13 +152,16 @@ class Redelivery:
             case LinkChanged(up):
                 self._up = up
                 if up:
+                    if self._connected_before:
+                        self._settled_ns = now + _SETTLING_NS
+                    self._connected_before = True
                     for entry in self._open.values():
-                        entry.due_ns, entry.pause_ns = now, self._first_pause
+                        entry.due_ns, entry.pause_ns = now, self._first_pause(now)
                 return self.expire(now)
 
-    @property
-    def _first_pause(self) -> int:
-        return self._settings.republish_after_ms * MS
+    def _first_pause(self, now: int) -> int:
+        usual = self._settings.republish_after_ms * MS
+        return min(usual, _SOON_NS) if now < self._settled_ns else usual
 
     def _repeats_on_their_way(self) -> int:
         return sum(entry.on_its_way and entry.attempts > 1 for entry in self._open.values())

@@ -26,6 +26,7 @@ from roost_broker.ids import new_id
 from roost_broker.messages import Motion, encode
 from roost_broker.presence import RolePresence
 from roost_broker.topics import CameraTopics, TaskTopics
+from roost_broker.tracing import Tracer
 from roost_broker.worker import Worker
 from roost_edge.capture import trigger
 from roost_edge.capture.asking import Asked, Asking
@@ -65,6 +66,7 @@ class Capture:
         session: int,
         settings: CaptureSettings | None = None,
         role: str = "capture",
+        tracer: Tracer | None = None,
     ) -> None:
         self._settings = settings or CaptureSettings()
         self._bus = bus
@@ -76,10 +78,14 @@ class Capture:
         self._role = role
         self.counts: Counter[str] = Counter()
         """Since the process started: accepted, answered, receipts, republished, skipped-…, …"""
+        if tracer is not None:
+            tracer.counts = self.counts
         self._presence = RolePresence(bus, topics.device, role, session=session, clock=clock, counts=self._state_counts)
         self._camera_thread = Worker(f"camera {camera.camera}")
         self._disk_thread = Worker(f"disk {camera.camera}")
-        self._asking = Asking(topics, camera, log, frames, clock=clock, node=node, role=role, settings=self._settings)
+        self._asking = Asking(
+            *(topics, camera, log, frames), clock=clock, node=node, role=role, settings=self._settings, tracer=tracer
+        )
         self._pursuit = Pursuit(
             *(bus, topics, camera.camera, self._asking, self._disk_thread),
             clock=clock,
@@ -87,6 +93,7 @@ class Capture:
             settings=self._settings,
             counts=self.counts,
             failed=self._failed,
+            tracer=tracer,
         )
         self._trigger = trigger.Trigger(self._settings)
         self._event_id = ""

@@ -4,7 +4,21 @@ import sys
 
 import typer
 
-from roost_edge.cli import bundle, config, decide, demo, mirror, output, replay, run, schedule
+from roost_edge.cli import (
+    bundle,
+    config,
+    decide,
+    demo,
+    mirror,
+    model,
+    output,
+    replay,
+    run,
+    schedule,
+    state,
+    trace,
+    upgrade,
+)
 from roost_edge.cli.output import EXIT_CODES, Json
 
 app = typer.Typer(
@@ -19,12 +33,16 @@ app = typer.Typer(
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(config.app, name="config")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(model.app, name="model")
+app.add_typer(state.app, name="state")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("decide", epilog=EXIT_CODES)(decide.decide)
 app.command("replay", epilog=EXIT_CODES)(replay.replay)
+app.command("trace", epilog=EXIT_CODES)(trace.trace)
 app.command("mirror", epilog=EXIT_CODES)(mirror.mirror)
 app.command("demo", context_settings=_PASS_ON, add_help_option=False)(demo.demo)
 app.command("up", epilog=EXIT_CODES)(run.up)
+app.command("upgrade", epilog=EXIT_CODES)(upgrade.upgrade)
 app.command("run", context_settings=_PASS_ON, add_help_option=False)(run.run)
 
 

@@ -1,19 +1,25 @@
-"""`roost schedule`: what a schedule will do, in sentences, and putting it in force."""
+"""`roost schedule`: what a schedule will do, putting one in force, seeing what is in force and was, and going back."""
 
-import asyncio
 import dataclasses
-import getpass
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roost_broker.errors import Misuse, PeerError, RoostError
-from roost_edge.cli import output
+from roost_broker.errors import Misuse, RoostError
+from roost_edge.cli import operator, output
+from roost_edge.cli.operator import DEFAULT_SETTINGS, Author, SettingsFile, Task
 from roost_edge.cli.output import EXIT_CODES, Json
 
+if TYPE_CHECKING:
+    from roost_edge.settings.device import Settings
+    from roost_rendezvous.schedule import Schedule
+    from roost_rendezvous.schedule_apply import Applied
+    from roost_rendezvous.schedule_report import Knowledge, Reign
+
 app = typer.Typer(no_args_is_help=True, help="Schedules: which model may answer when.")
+
+Why = Annotated[str, typer.Option(help="For the record.")]
 
 
 @app.callback()
@@ -24,10 +30,15 @@ def group() -> None:
 @app.command(epilog=EXIT_CODES)
 def check(
     file: Annotated[Path, typer.Argument(help="The schedule (TOML).")],
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", "-s", help="A device's settings file: warn of what its models never attained."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say whether a schedule can be used, and what it will do. Status 1 when it cannot."""
     from roost_rendezvous import schedule
+    from roost_rendezvous.timeline import draw
 
     try:
         agreed = schedule.load(file)
@@ -37,7 +48,8 @@ def check(
         else:
             output.complain(error)
         raise typer.Exit(output.NO) from error
-    sentences = schedule.explain(agreed)
+    sentences, picture = schedule.explain(agreed), draw(agreed)
+    warnings = [] if settings is None else _known(_load(settings, agreed.task), agreed.task).warnings(agreed)
     if as_json:
         output.data(
             {
@@ -46,63 +58,183 @@ def check(
                 "version": agreed.version,
                 "schedule": schedule.to_object(agreed),
                 "explanation": sentences,
+                "timeline": picture,
+                "warnings": warnings,
             }
         )
         return
     print(f"Schedule {agreed.version} of the task {agreed.task}:")
-    for sentence in sentences:
-        print(f"  {sentence}")
+    _print_indented(sentences)
+    print()
+    _print_indented(picture)
+    _print_warnings(warnings)
+
+
+@app.command(epilog=EXIT_CODES)
+def show(
+    settings: SettingsFile = DEFAULT_SETTINGS,
+    task: Task = "",
+    as_json: Json = False,
+) -> None:
+    """Show the schedule in force: who put it there, when and why, what it does, and a picture of it.
+
+    Without a broker it shows what the rendezvous wrote down last.
+    """
+    from roost_edge.settings import loading
+    from roost_rendezvous import schedule_report
+    from roost_rendezvous.survey import survey
+
+    device = loading.load(settings)
+    name = operator.only_task(device, settings, task)
+    try:
+        look = operator.LOOK_S
+        found = operator.with_broker(device, lambda bus: survey(bus, device.task_topics(name)), work_s=look)
+    except operator.NoBroker as error:
+        output.say(f"roost: {error}")
+        found = None
+    shown = schedule_report.show(name, found, _known(device, name))
+    if as_json:
+        output.data(dataclasses.asdict(shown))
+        return
+    why = f": {shown.why}" if shown.why else ""
+    print(f"Schedule of the task {shown.task}. {shown.standing}")
+    print(f"Put in force by {shown.author or 'nobody knows whom'}, {schedule_report.when(shown.at)}{why}")
+    print()
+    _print_indented(shown.timeline)
+    print()
+    _print_indented(shown.explanation)
+    _print_warnings(shown.warnings)
 
 
 @app.command(epilog=EXIT_CODES)
 def apply(
     file: Annotated[Path, typer.Argument(help="The schedule (TOML).")],
-    settings: Annotated[Path, typer.Option("--settings", "-s", help="The device's settings file.")] = Path(
-        "roost.toml"
-    ),
-    author: Annotated[str, typer.Option(help="Who changes it; kept with it.")] = "",
-    why: Annotated[str, typer.Option(help="For the record.")] = "",
+    settings: SettingsFile = DEFAULT_SETTINGS,
+    author: Author = "",
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Put a schedule in force: it counts for the next request, and nothing is restarted. Status 1 when refused."""
-    from msgspec import structs
-
-    from roost_broker.clock import SystemClock
-    from roost_broker.mqtt import MqttBus
-    from roost_edge.settings import loading
     from roost_rendezvous import schedule
-    from roost_rendezvous.schedule_apply import Applied
-    from roost_rendezvous.schedule_apply import apply as publish
 
     wanted = schedule.load(file)
+    device = _load(settings, wanted.task, of=file)
+    _tell(_apply(device, wanted, author=author, why=why), wanted, as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def history(
+    settings: SettingsFile = DEFAULT_SETTINGS,
+    task: Task = "",
+    as_json: Json = False,
+) -> None:
+    """List every schedule that was in force, oldest first: when, who, why, and what was answered under it.
+
+    Read on the device itself, from what the rendezvous writes down; it need not run.
+    """
+    from roost_edge.settings import loading
+    from roost_rendezvous import schedule_report
+
     device = loading.load(settings)
-    if wanted.task not in device.tasks:
-        raise Misuse(
-            f"{file} is for the task {wanted.task!r}, and {settings} has {', '.join(device.tasks) or 'none'}.",
-            "Name the settings of the device that has it: --settings FILE.",
-        )
-    broker = structs.replace(device.broker, session_expiry_s=0)
-    bus = MqttBus(broker, f"{device.node.name}-operator-{os.getpid()}")
+    name = operator.only_task(device, settings, task)
+    reigns = schedule_report.reigns(_known(device, name))
+    if as_json:
+        output.data([{"entry": reign.entry, "counts": reign.counts} for reign in reigns])
+        return
+    if not reigns:
+        output.say(f"No schedule of the task {name} was in force here yet.")
+        return
+    print(output.table([("since", "version", "by", "requests under it", "why"), *map(_row, reigns)]))
 
-    async def bounded() -> Applied:
-        async with asyncio.timeout(broker.connect_timeout_s + 10):
-            return await publish(
-                bus, device.task_topics(wanted.task), wanted, author=author or _user(), why=why, clock=SystemClock()
-            )
 
-    try:
-        applied = asyncio.run(bounded())
-    except TimeoutError as error:
-        raise PeerError(
-            f"No broker answers at {broker.host}:{broker.port}.",
-            "Start the device, or correct [broker] in the settings.",
-        ) from error
+@app.command(epilog=EXIT_CODES)
+def rollback(
+    version: Annotated[str, typer.Argument(help="Which one (the first digits do); the one before if not given.")] = "",
+    settings: SettingsFile = DEFAULT_SETTINGS,
+    task: Task = "",
+    author: Author = "",
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Put the schedule in force again that was in force before, or an earlier one named by its version.
+
+    It counts for the next request, and leaves its own mark in the history. Status 1 when there is none.
+    """
+    from roost_edge.settings import loading
+    from roost_rendezvous import schedule
+    from roost_rendezvous.server.schedule_history import to_go_back_to
+
+    device = loading.load(settings)
+    name = operator.only_task(device, settings, task)
+    entries = _known(device, name).history
+    entry = to_go_back_to(entries, version)
+    reason = f"roll-back from {entries[-1].version}" + (f": {why}" if why else "")
+    wanted = schedule.parse(entry.schedule)
+    _tell(_apply(device, wanted, author=author, why=reason), wanted, as_json)
+
+
+def _apply(device: "Settings", wanted: "Schedule", *, author: str, why: str) -> "Applied":
+    from roost_broker.clock import SystemClock
+    from roost_rendezvous.schedule_apply import apply as publish
+
+    return operator.with_broker(
+        device,
+        lambda bus: publish(
+            bus,
+            device.task_topics(wanted.task),
+            wanted,
+            author=author or operator.user(),
+            why=why,
+            clock=SystemClock(),
+        ),
+    )
+
+
+def _tell(applied: "Applied", wanted: "Schedule", as_json: bool) -> None:
     if as_json:
         output.data(dataclasses.asdict(applied))
     else:
         print(_SENTENCES[applied.outcome].format(version=wanted.version, task=wanted.task, detail=applied.detail))
+        _print_warnings(applied.warnings)
     if applied.outcome == "refused":
         raise typer.Exit(output.NO)
+
+
+def _load(settings: Path, task: str, of: Path | None = None) -> "Settings":
+    from roost_edge.settings import loading
+
+    device = loading.load(settings)
+    if task not in device.tasks:
+        raise Misuse(
+            f"{of or 'The schedule'} is for the task {task!r}, and {settings} has {', '.join(device.tasks) or 'none'}.",
+            "Name the settings of the device that has it: --settings FILE.",
+        )
+    return device
+
+
+def _known(device: "Settings", task: str) -> "Knowledge":
+    from roost_rendezvous.schedule_report import Knowledge
+
+    return Knowledge.read(device.layout.journal(task))
+
+
+def _row(reign: "Reign") -> tuple[str, str, str, str, str]:
+    from roost_rendezvous.schedule_report import when
+
+    entry = reign.entry
+    causes = ", ".join(f"{count} {cause}" for cause, count in reign.counts.items() if cause != "requests")
+    requests = f"{reign.counts['requests']}" + (f" ({causes})" if causes else "")
+    return when(entry.at), entry.version, entry.author or "?", requests, entry.why or "-"
+
+
+def _print_indented(lines: list[str]) -> None:
+    for line in lines:
+        print(f"  {line}")
+
+
+def _print_warnings(warnings: "list[str] | tuple[str, ...]") -> None:
+    for sentence in warnings:
+        output.say(f"warning: {sentence}")
 
 
 _SENTENCES = {
@@ -111,10 +243,3 @@ _SENTENCES = {
     "refused": "Refused; the schedule before it stays in force. {detail}",
     "published": "Schedule {version} stands on the topic; no rendezvous of {task} answered. It counts when one starts.",
 }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in some containers
-        return f"uid {os.getuid()}"

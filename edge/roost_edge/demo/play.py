@@ -104,11 +104,14 @@ class Play:
             await self._start(supervisor, watcher)
             look = f"mosquitto_sub -p {self._broker.port} -t '{device.root}/#' -v"
             self._reporter.say(f"All are ready. Look in from another terminal: {look}")
+            proxy = view.roles.get("proxy")
+            if proxy is not None:  # its state says where it listens
+                self._reporter.say(f"Ask over HTTP, with a browser or curl: {proxy.detail}/docs")
             self._reporter.watch(
                 view,
                 FrameStore(settings.layout.frames),
                 title=self._title(device.node),
-                hint=f"Ctrl-C ends. Look in: {look}",
+                hint=f"Ctrl-C ends. Look in: {look}" + (f" · ask: {proxy.detail}/docs" if proxy else ""),
             )
             seconds, problems = await self._capture(supervisor, watcher)
         finally:

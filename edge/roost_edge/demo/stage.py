@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from roost_edge.demo.models import CAMERA, MODELS, NODE, TASK
@@ -51,7 +52,12 @@ quiet_labels = ["empty_nest"]
 update_interval_s = 5
 end_after_s = 8
 cooldown_s = 0
-"""
+{_proxy()}"""
+
+
+def _proxy() -> str:
+    """HTTP on any free port, where the extra `web` is installed; the role's state says which."""
+    return "\n[proxy]\nport = 0\n" if find_spec("aiohttp") is not None else ""
 
 
 _INTERVAL_MS = 800

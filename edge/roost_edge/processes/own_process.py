@@ -29,8 +29,20 @@ def die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def is_held(lock: Path) -> bool:
+    """Whether a process holds this lock file."""
+    try:
+        with lock.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 @contextmanager
-def only_one(lock: Path) -> Iterator[None]:
+def only_one(lock: Path, who: str = "This role") -> Iterator[None]:
     """Hold a lock file while in the body; the kernel lets go of it when the process ends, however it ends.
 
     Two processes of one role would take the MQTT session from each other for ever. Raises `Misuse`.
@@ -43,7 +55,7 @@ def only_one(lock: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise Misuse(
-                f"This role is already running (process {holder}).",
+                f"{who} is already running (process {holder}).",
                 "Stop that one, or give this one its own data folder.",
             ) from None
         file.truncate(0)

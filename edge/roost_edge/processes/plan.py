@@ -4,31 +4,55 @@ Order is the order of starting: whoever consumes is there before whoever produce
 Stopping goes the other way round, by `stage`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from roost_broker.errors import Misuse
 from roost_broker.topics import check_name
 from roost_edge.settings.device import Settings
 
-Kind: TypeAlias = Literal["rendezvous", "decoy", "alerts", "model", "injector", "capture"]
-KINDS: tuple[Kind, ...] = ("rendezvous", "decoy", "alerts", "model", "injector", "capture")
-_STAGE: dict[Kind, int] = {"capture": 0, "injector": 1, "model": 2, "rendezvous": 2, "decoy": 2, "alerts": 3}
+Kind: TypeAlias = Literal["rendezvous", "decoy", "monitor", "alerts", "model", "injector", "proxy", "capture"]
+KINDS: tuple[Kind, ...] = ("rendezvous", "decoy", "monitor", "alerts", "model", "injector", "proxy", "capture")
+_STAGE: dict[Kind, int] = {
+    "capture": 0,
+    "proxy": 0,
+    "injector": 1,
+    "model": 2,
+    "rendezvous": 2,
+    "decoy": 2,
+    "alerts": 3,
+    "monitor": 3,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RoleProcess:
-    """One process. Alerts serve the whole device, a camera its own task, everything else the task named."""
+    """One process. Alerts and monitor serve the whole device, a camera its own task, everything else the task named."""
 
     kind: Kind
     task: str = ""
     model: str = ""
     camera: str = ""
+    slot: str = ""
+    """"" or "b": roles that can hand over run in one of two slots."""
+    replica: int = 0
+    """Which replica of its model, from 1; 0 for a model with one process."""
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether it can hand over to a successor while it runs (`roost upgrade`)."""
+        return self.kind in ("rendezvous", "injector")
 
     @property
     def name(self) -> str:
         """Unique on the device: names the process, its log, its session file and (with the node) its MQTT client."""
-        return "-".join(part for part in (self.kind, self.task, self.model, self.camera) if part)
+        parts = (self.kind, self.task, self.model, self.camera, self.slot, self.number)
+        return "-".join(part for part in parts if part)
+
+    @property
+    def number(self) -> str:
+        """The replica as words have it; empty for a model with one process."""
+        return str(self.replica or "")
 
     @property
     def stage(self) -> int:
@@ -37,7 +61,7 @@ class RoleProcess:
 
     def arguments(self) -> tuple[str, ...]:
         """For the daemon's command line."""
-        pairs = (("--task", self.task), ("--model", self.model), ("--camera", self.camera))
+        pairs = (("--task", self.task), ("--model", self.model), ("--camera", self.camera), ("--replica", self.number))
         return (self.kind, *(word for flag, value in pairs if value for word in (flag, value)))
 
 
@@ -46,11 +70,18 @@ def plan(settings: Settings) -> tuple[RoleProcess, ...]:
     tasks = tuple(settings.tasks)
     roles = [RoleProcess("rendezvous", task) for task in tasks]
     roles += [RoleProcess("decoy", task) for task in tasks]
-    roles += [RoleProcess("alerts")] if tasks else []
-    roles += [RoleProcess("model", task, model) for task in tasks for model in settings.tasks[task].models]
+    roles += [RoleProcess("monitor"), RoleProcess("alerts")] if tasks else []
+    roles += [
+        RoleProcess("model", task, name, replica=number)
+        for task in tasks
+        for name, model in settings.tasks[task].models.items()
+        for number in model.numbers
+    ]
     roles += [RoleProcess("injector", task) for task in tasks]
+    roles += [RoleProcess("proxy")] if tasks and settings.proxy is not None else []
     roles += [RoleProcess("capture", camera=camera) for camera in settings.cameras]
-    names = [role.name for role in roles]
+    second = [replace(role, slot="b") for role in roles if role.has_slots]
+    names = [role.name for role in (*roles, *second)]
     for name in names:
         check_name("role", name)
         if names.count(name) > 1:  # task "a-b" with model "c", and task "a" with model "b-c"
@@ -58,7 +89,9 @@ def plan(settings: Settings) -> tuple[RoleProcess, ...]:
     return tuple(roles)
 
 
-def resolve(settings: Settings, kind: str, *, task: str = "", model: str = "", camera: str = "") -> RoleProcess:
+def resolve(
+    settings: Settings, kind: str, *, task: str = "", model: str = "", camera: str = "", replica: int = 0
+) -> RoleProcess:
     """The role that somebody named on a command line; what is not said is taken where there is only one choice."""
     if kind not in KINDS:
         raise Misuse(f"There is no role {kind!r}.", f"Roles: {', '.join(KINDS)}.")
@@ -69,11 +102,12 @@ def resolve(settings: Settings, kind: str, *, task: str = "", model: str = "", c
         and task in ("", role.task or task)
         and model in ("", role.model)
         and camera in ("", role.camera)
+        and replica in (0, role.replica)
     ]
     if len(matching) == 1:
         return matching[0]
     every = [" ".join(role.arguments()) for role in (matching or plan(settings)) if role.kind == kind]
-    asked = " ".join(RoleProcess(kind, task, model, camera).arguments())
+    asked = " ".join(RoleProcess(kind, task, model, camera, replica=replica).arguments())
     if matching:
         raise Misuse(f"`{asked}` could be {len(matching)} roles.", f"Say which: {'; '.join(every)}.")
     raise Misuse(

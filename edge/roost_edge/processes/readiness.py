@@ -17,7 +17,7 @@ from roost_edge.processes.plan import RoleProcess
 def state_topic(topics: NodeTopics, role: RoleProcess) -> str:
     """Where this role publishes its state."""
     if role.kind == "model":
-        return topics.task(role.task).model_state(role.model)
+        return topics.task(role.task).model_state(role.model, role.replica)
     return topics.role(role.name)
 
 

@@ -29,6 +29,7 @@ class SupervisedRole:
         on_line: Callable[[str, str], None],
         on_change: Callable[[str, str], None],
         was_ready: "Callable[[SupervisedRole], bool]",
+        belongs: Callable[[], bool] = lambda: True,
     ) -> None:
         self.role = role
         self.restarts = 0
@@ -45,6 +46,7 @@ class SupervisedRole:
         self._on_line = on_line
         self._on_change = on_change
         self._was_ready = was_ready
+        self._belongs = belongs
         self._failures = 0
         self._child: Child | None = None
         self._log: ChildLog | None = None
@@ -112,7 +114,8 @@ class SupervisedRole:
         await task
 
     def _wanted(self) -> bool:
-        return self._again  # read anew each time: it changes while `run` waits
+        """Read anew each time: it changes while `run` waits. One that has handed over is not started again."""
+        return self._again and self._belongs()
 
     async def _run_once(self, log: ChildLog) -> str:
         """One process from start to end; returns how it ended."""

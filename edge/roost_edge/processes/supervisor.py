@@ -6,6 +6,9 @@
     supervisor.kill("model-henhouse-champion", signal.SIGKILL, restart=False)
     await supervisor.stop()            # cameras first; nobody is left
 
+While it runs, `roost upgrade` asks it through a socket in the data folder to start successors and to drop those who
+have handed over (see `succession`, `control`). Of two slots it starts the one in charge.
+
 Everything here is called from one event loop. The children die with this process, however it ends.
 """
 
@@ -15,7 +18,9 @@ import random
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
@@ -24,9 +29,12 @@ from roost_broker.clock import MS, SECOND, Clock, SystemClock
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.mqtt import MqttBus
 from roost_edge.logs import readable
+from roost_edge.processes.control import Control
 from roost_edge.processes.plan import RoleProcess, plan
 from roost_edge.processes.readiness import Readiness
 from roost_edge.processes.restart import RestartPolicy
+from roost_edge.processes.slots import in_charge, other
+from roost_edge.processes.succession import Successors
 from roost_edge.processes.supervised import SupervisedRole
 from roost_edge.settings import loading
 from roost_edge.settings.device import Settings
@@ -52,7 +60,7 @@ def _ignore(_role: str, _text: str) -> None:
 class Supervisor:
     """Runs the roles of one settings file.
 
-    `faults` maps a role's name to a fault (see `roost_models.scaffold.faults`), honoured only in QA.
+    `faults` maps a role's name to a fault (see `roost_broker.faults`), honoured only in QA.
     `on_line(role, line)` gets every line that a child says, `on_change(role, what)` each start and end.
     """
 
@@ -67,7 +75,7 @@ class Supervisor:
         clock: Clock | None = None,
     ) -> None:
         self.settings: Settings = loading.load(settings_path)
-        self.roles = plan(self.settings)
+        self.roles = tuple(in_charge(self.settings.layout, role) for role in plan(self.settings))
         faults = dict(faults or {})
         if faults and not self.settings.node.qa:
             raise Misuse("Faults are injected only where the settings allow it.", "Set `qa = true` below [node].")
@@ -79,23 +87,15 @@ class Supervisor:
         if not self.roles:
             raise Misuse(f"{settings_path} asks for no roles.", "Add a [tasks.…] table and a [cameras.…] table.")
         self._clock = clock or SystemClock()
-        self._on_change = on_change
         layout = self.settings.layout
-        self._supervised = {
-            role.name: SupervisedRole(
-                role,
-                _command(role, settings_path.resolve(), faults.get(role.name, "")),
-                layout.log(role.name),
-                layout.session(role.name),
-                policy=policy or RestartPolicy(),
-                clock=self._clock,
-                chance=random.random,
-                on_line=on_line,
-                on_change=on_change,
-                was_ready=self._was_ready,
-            )
-            for role in self.roles
-        }
+        self._on_change = on_change
+        self._faults = faults
+        self._path = settings_path.resolve()
+        self._policy = policy or RestartPolicy()
+        self._on_line = on_line
+        self._successors = Successors(layout)
+        self._control = Control(layout.control, self._asked)
+        self._supervised = {role.name: self._supervise(role) for role in self.roles}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._bus: Bus | None = None
         self._readiness: Readiness | None = None
@@ -108,6 +108,9 @@ class Supervisor:
         if self._bus is not None:
             raise Misuse("This supervisor was started already.", "Make a new one.")
         await self._follow_states()
+        if not await self._control.open():
+            self._on_change("supervisor", "another one runs from this data folder; `roost upgrade` will ask that one")
+        await self._successors.forget_sessions(self.settings, self.roles)
         others = [role.name for role in self.roles if role.kind != "capture"]
         for name in others:
             self._begin(name)
@@ -126,6 +129,7 @@ class Supervisor:
 
     async def stop(self, *, grace_s: float = 10.0) -> None:
         """End all roles, stage by stage; each stage has `grace_s` before it is killed. Harmless when repeated."""
+        await self._control.close()
         for stage in sorted({role.stage for role in self.roles}):
             names = [role.name for role in self.roles if role.stage == stage and role.name in self._tasks]
             await asyncio.gather(*(self._supervised[name].end(self._tasks[name], grace_s) for name in names))
@@ -133,6 +137,25 @@ class Supervisor:
         if self._bus is not None:
             bus, self._bus = self._bus, None
             await bus.stop()
+
+    async def start_successor(self, name: str, *, python: str = "") -> None:
+        """Start the other slot of a role beside it, in standby, with another Python if need be. Raises `Misuse`."""
+        role = self._successors.successor(name, self.roles, python)
+        self._supervised[name] = self._supervise(role, standby=True)
+        self.roles = (*self.roles, role)
+        self._begin(name)
+
+    async def remove(self, name: str, *, grace_s: float = 10.0) -> None:
+        """End a role that is not in charge, and start it no more. Harmless when it is not there. Raises `Misuse`."""
+        role = next((role for role in self.roles if role.name == name), None)
+        if role is None:
+            return
+        self._successors.check_removable(role)
+        if name in self._tasks:
+            await self._supervised[name].end(self._tasks.pop(name), grace_s)
+        self._successors.standing_by.discard(name)
+        self.roles = tuple(one for one in self.roles if one is not role)
+        del self._supervised[name]
 
     def pid(self, name: str) -> int | None:
         """Process id of a role; None while it is not running."""
@@ -155,12 +178,49 @@ class Supervisor:
         """What a role said last."""
         return self._role(name).last_lines(count)
 
+    async def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What somebody on the socket wants."""
+        name = str(request.get("role", ""))
+        match request.get("do"):
+            case "roles":
+                return {
+                    "roles": [
+                        {"name": role.name, "pid": self.pid(role.name), "state": self.state(role.name)}
+                        for role in self.roles
+                    ]
+                }
+            case "start":
+                await self.start_successor(name, python=str(request.get("python", "")))
+            case "remove":
+                await self.remove(name)
+            case unknown:
+                raise Misuse(f"A supervisor cannot do {unknown!r}.", "It can: roles, start, remove.")
+        return {}
+
+    def _supervise(self, role: RoleProcess, *, standby: bool = False) -> SupervisedRole:
+        layout = self.settings.layout
+        fault = self._faults.get(role.name, "")
+        return SupervisedRole(
+            role,
+            _command(role, self._path, fault, standby=standby, python=self._successors.python(role)),
+            layout.log(role.name),
+            layout.session(role.name),
+            policy=self._policy,
+            clock=self._clock,
+            chance=random.random,
+            on_line=self._on_line,
+            on_change=self._on_change,
+            was_ready=self._was_ready,
+            belongs=partial(self._successors.belongs, role),
+        )
+
     async def _follow_states(self) -> None:
         broker = self.settings.broker
         # Nobody waits for what the supervisor missed while it was away: its session ends with its connection.
         eyes = structs.replace(broker, session_expiry_s=0)
         self._bus = MqttBus(eyes, f"{self.settings.node.name}-supervisor-{os.getpid()}")
-        self._readiness = Readiness(self._bus, self.settings.topics, self.roles)
+        both = (*self.roles, *(other(role) for role in self.roles if role.has_slots))
+        self._readiness = Readiness(self._bus, self.settings.topics, both)
         try:
             await asyncio.wait_for(self._bus.start(), broker.connect_timeout_s)
         except TimeoutError as error:
@@ -214,9 +274,13 @@ class Supervisor:
             raise Misuse(f"There is no role {name!r}.", f"Roles: {', '.join(self._supervised)}.") from None
 
 
-def _command(role: RoleProcess, settings_path: Path, fault: str) -> tuple[str, ...]:
-    extra = ("--fault", fault) if fault else ()
+def _command(role: RoleProcess, settings_path: Path, fault: str, *, standby: bool, python: str) -> tuple[str, ...]:
+    extra: tuple[str, ...] = ("--fault", fault) if fault else ()
+    if role.has_slots:
+        extra += ("--slot", role.slot or "a")
+    if standby:
+        extra += ("--standby",)
     return (
-        *(sys.executable, "-m", "roost_edge.daemon", *role.arguments()),
+        *(python or sys.executable, "-m", "roost_edge.daemon", *role.arguments()),
         *("--settings", str(settings_path), "--die-with", str(os.getpid()), *extra),
     )

@@ -14,10 +14,10 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from roost_broker.errors import RoostError
+from roost_broker.toml_lines import LineMap
 from roost_edge.processes.plan import plan
 from roost_edge.settings.device import Settings, TaskSettings
 from roost_edge.settings.explain import SettingsError
-from roost_edge.settings.lines import LineMap
 from roost_edge.settings.loading import load, read_document
 from roost_models.bundle.environment import check_environment
 from roost_models.bundle.opening import open_bundle

@@ -4,8 +4,11 @@
     [broker]                     where Mosquitto listens
     [tasks.<task>]               its schedule (which holds the SLA) and its rendezvous
     [tasks.<task>.models.<name>] which bundle
+    [tasks.<task>.state.<name>]  one value of external state
     [cameras.<name>]             task and source; [cameras.<name>.motion], [cameras.<name>.capture]
     [archive]  [alerts]          budgets; when a result is news
+    [proxy]                      HTTP in front of the tasks, if this section is there
+    [traces]                     which requests are traced, and how much of it is kept
 
 Relative paths are relative to the folder of the settings file, not to where a command is run. A setting that is not
 known is an error, not a comment: a misspelt one would otherwise silently do nothing. Each part's struct lives beside
@@ -25,7 +28,10 @@ from roost_edge.capture.settings import CaptureSettings
 from roost_edge.motion.settings import MotionSettings
 from roost_edge.sources.settings import CameraSettings
 from roost_models.archive.settings import ArchiveSettings
+from roost_rendezvous.injector.settings import StateValue
+from roost_rendezvous.proxy.settings import ProxySettings
 from roost_rendezvous.server.settings import ServerSettings
+from roost_rendezvous.traces.settings import TraceSettings
 
 
 class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +51,21 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     bundle: str
     """A bundle: a folder, or a single `.roost` file."""
+    replicas: int = 1
+    """Processes that share its requests, for a model that is too slow alone."""
+    key: str = ""
+    """Name of a tag: requests with the same value go to the same replica, in order. Empty: whoever is next."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.replicas <= 64:
+            raise ValueError("replicas is between 1 and 64")
+        if self.key and self.replicas == 1:
+            raise ValueError("a key needs replicas to choose between: set replicas to 2 or more")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Its replicas as they are counted; a single process has no number, which is 0."""
+        return tuple(range(1, self.replicas + 1)) if self.replicas > 1 else (0,)
 
 
 class TaskSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +75,8 @@ class TaskSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Schedule file (TOML). Its SLA is also the deadline that the cameras put into their requests."""
     models: dict[str, ModelSettings] = field(default_factory=dict)
     rendezvous: ServerSettings = field(default_factory=ServerSettings)
+    state: dict[str, StateValue] = field(default_factory=dict)
+    """External state that the injector adds to every request, by name."""
 
 
 class CameraSection(CameraSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +96,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cameras: dict[str, CameraSection] = field(default_factory=dict)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    proxy: ProxySettings | None = None
+    """HTTP in front of the tasks, where this section is there (an empty one will do)."""
+    traces: TraceSettings = field(default_factory=TraceSettings)
 
     @property
     def topics(self) -> NodeTopics:
@@ -104,6 +130,11 @@ class DataLayout:
         """Frames as captured, content-addressed; the archive adopts from here by hard link."""
         return self.data / "frames"
 
+    @property
+    def proxy_frames(self) -> Path:
+        """Which of them came by HTTP: second names of the same files, for the proxy's budget."""
+        return self.data / "proxy" / "frames"
+
     def archive(self, task: str) -> Path:
         """The decoy's archive of one task."""
         return self.data / "archive" / task
@@ -122,9 +153,31 @@ class DataLayout:
         return self.data / "alerts.db"
 
     @property
+    def traces(self) -> Path:
+        """The monitor's traces (SQLite)."""
+        return self.data / "traces.db"
+
+    @property
     def bundles(self) -> Path:
         """Where bundles that came as one file are unpacked."""
         return self.data / "bundles"
+
+    def handover(self, task: str) -> Path:
+        """Where roles of a task that hand over write what their successors must know."""
+        return self.data / "handover" / task
+
+    def slot(self, role: str) -> Path:
+        """Which process of a role that can hand over is in charge (see `roost_edge.processes.slots`)."""
+        return self.data / "slots" / role
+
+    @property
+    def control(self) -> Path:
+        """The supervisor's socket."""
+        return self.data / "supervisor.sock"
+
+    def internal_state(self, role: str) -> Path:
+        """What one model knows from earlier requests."""
+        return self.data / "internal-state" / role
 
     def session(self, role: str) -> Path:
         """Counter of one role's sessions."""

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import inspect
 
 from roost_broker.errors import Misuse
-from roost_edge.settings.lines import LineMap
+from roost_broker.toml_lines import LineMap
 
 _AT = re.compile(r"\A(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?\Z", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")

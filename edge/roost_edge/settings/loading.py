@@ -8,9 +8,9 @@ import msgspec
 from msgspec import structs
 
 from roost_broker.errors import Misuse
+from roost_broker.toml_lines import LineMap
 from roost_edge.settings.device import Settings
 from roost_edge.settings.explain import SettingsError, explain, explain_refusal
-from roost_edge.settings.lines import LineMap
 from roost_edge.settings.rules import disagreements
 from roost_rendezvous import schedule
 
@@ -98,6 +98,10 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
             models={
                 model: structs.replace(section, bundle=absolute(section.bundle))
                 for model, section in task.models.items()
+            },
+            state={
+                value: structs.replace(section, file=absolute(section.file)) if section.file else section
+                for value, section in task.state.items()
             },
         )
         for name, task in settings.tasks.items()

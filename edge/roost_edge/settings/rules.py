@@ -6,6 +6,7 @@ from typing import NamedTuple
 from roost_broker.errors import Misuse
 from roost_broker.topics import NodeTopics
 from roost_edge.settings.device import Settings
+from roost_rendezvous.injector.keeper import StateKeeper
 
 
 class Disagreement(NamedTuple):
@@ -41,6 +42,10 @@ def _names(settings: Settings, topics: NodeTopics) -> Iterator[Disagreement]:
                 flow.scores(model)
             except Misuse as error:
                 yield Disagreement(("tasks", task, "models", model), error.problem, error.remedy)
+        try:
+            StateKeeper(part.state)
+        except Misuse as error:
+            yield Disagreement(("tasks", task, "state"), error.problem, error.remedy)
     for camera in settings.cameras:
         try:
             topics.camera(camera)

@@ -80,6 +80,7 @@ def _remarks(bundle: Bundle, trial: Trial | None) -> list[str]:
     if manifest.engine == "tflite" and not manifest.runtime.engine:
         found.append("No runtime is pinned; scores differ between runtimes.")
     if trial is not None:
+        found.extend(f"A batch of {size} does not work: {why}" for size, why in trial.failed_batches.items())
         found.extend(_dear_batches(trial))
     return found
 

@@ -37,6 +37,8 @@ class Trial(Struct, frozen=True, kw_only=True):
     """The first evaluation, which pays for warming up."""
     ms_by_batch: dict[int, float] = field(default_factory=dict)
     """Best time of one evaluation of so many inputs together, preprocessing left out."""
+    failed_batches: dict[int, str] = field(default_factory=dict)
+    """Batch sizes that do not work, and why: not every model can be resized. A scaffold does without them."""
     rss_mb: float = 0.0
     """Largest memory of the child, Python and libraries included."""
     goldens: list[GoldenTrial] = field(default_factory=list)

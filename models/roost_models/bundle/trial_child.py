@@ -63,15 +63,23 @@ def try_bundle(path: Path, manifest: bytes) -> Trial:
             GoldenTrial(input=golden.input, outputs=recorded(outputs), differences=differences(golden, outputs))
         )
     times: dict[int, float] = {}
+    failed: dict[int, str] = {}
     for size in bundle.manifest.batch.sizes if warm else []:
         together = (warm * size)[:size]
-        predictor.predict(together)  # builds the interpreter of this size
+        try:
+            predictor.predict(together)  # builds the interpreter of this size
+        except (Exception, SystemExit) as error:
+            if size == 1:
+                raise
+            failed[size] = error.problem if isinstance(error, RoostError) else f"{type(error).__name__}: {error}"
+            continue
         times[size] = _best(lambda batch=together: predictor.predict(batch))  # type: ignore[misc] # mypy cannot infer a lambda's default
     return Trial(
         runtime=predictor.runtime,
         load_ms=load_ms,
         first_ms=first_ms,
         ms_by_batch=times,
+        failed_batches=failed,
         rss_mb=_largest_memory_mb(),
         goldens=goldens,
     )

@@ -10,12 +10,14 @@ The decoy may be a moment behind: what this model had observed before it ended i
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from roost_broker.errors import Misuse, RoostError
 from roost_broker.frames import write_durably
 from roost_broker.ids import is_id
+from roost_broker.messages import Request
 from roost_models.archive.reading import ArchiveReader
 from roost_models.bundle.manifest import StateContract
 from roost_models.internal_state.keeper import InternalState
@@ -77,7 +79,13 @@ class StateFiles:
         return True
 
 
-def restore(state: InternalState, contract: StateContract, files: StateFiles, archive: Path) -> Restored:
+def restore(
+    state: InternalState,
+    contract: StateContract,
+    files: StateFiles,
+    archive: Path,
+    takes: Callable[[Request], bool],
+) -> Restored:
     """Bring the state up to date. To be called again while `behind`: it goes on where it was."""
     loaded = state.observed == 0 and contract.restore == "snapshot" and files.load(state)
     position = files.position()
@@ -90,6 +98,7 @@ def restore(state: InternalState, contract: StateContract, files: StateFiles, ar
         if state.last is None and contract.window_s is not None:
             newest = reader.newest_timestamp_ms()
             begin = None if newest is None else newest - contract.window_s * 1000
-        rolled = sum(state.observe(item.request) for item in reader.arrivals(after=state.last, from_timestamp_ms=begin))
+        missed = (item.request for item in reader.arrivals(after=state.last, from_timestamp_ms=begin))
+        rolled = sum(state.observe(request) for request in missed if takes(request))
         behind = position is not None and not reader.holds(position)
     return Restored(loaded, rolled, behind)

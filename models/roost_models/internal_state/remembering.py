@@ -6,6 +6,7 @@ the same request; it counts once.
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 from roost_broker.errors import RoostError
 from roost_broker.messages import Request
@@ -17,23 +18,33 @@ from roost_models.internal_state.rebuild import Restored, StateFiles, StatePlace
 _log = logging.getLogger(__name__)
 
 
-class Remembering:
-    """The internal state of one scaffold's model. `counts`: observed, observe_failed, rolled_forward, snapshots."""
+def _all(_request: Request) -> bool:
+    return True
 
-    def __init__(self, bundle: Bundle, predictor: Predictor, place: StatePlace) -> None:
+
+class Remembering:
+    """The internal state of one scaffold's model; `takes` says which requests are its own (a replica's part).
+
+    `counts`: observed, rolled_forward, snapshots, snapshots_failed.
+    """
+
+    def __init__(
+        self, bundle: Bundle, predictor: Predictor, place: StatePlace, takes: Callable[[Request], bool] = _all
+    ) -> None:
         contract = bundle.manifest.internal_state
         if contract is None or not isinstance(predictor, PythonPredictor):
             raise TypeError("this model keeps no internal state")
         self.counts: Counter[str] = Counter()
         self._contract = contract
         self._archive = place.archive
+        self._takes = takes
         self._files = StateFiles(place.folder)
         self._unsaved = 0
         self._state = InternalState(predictor.model, bundle.digest)
 
     def restore(self) -> Restored:
         """Bring it up to date; again while the answer is `behind`."""
-        found = restore(self._state, self._contract, self._files, self._archive)
+        found = restore(self._state, self._contract, self._files, self._archive, self._takes)
         self.counts["rolled_forward"] += found.rolled_forward
         return found
 

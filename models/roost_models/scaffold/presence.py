@@ -26,6 +26,7 @@ def model_state(
     runtime: str = "",
     detail: str = "",
     counts: Mapping[str, int] | None = None,
+    replica: int = 0,
 ) -> ModelState:
     """A model's state, stamped now."""
     head = new_header(clock, topics.device.node, f"model {model}")
@@ -38,16 +39,19 @@ def model_state(
         bundle=None if bundle is None else bundle.digest,
         state=state,
         session=session,
+        replica=replica,
         runtime=runtime,
         detail=clean(detail),
         counts=dict(counts or {}),
     )
 
 
-def model_will(topics: TaskTopics, model: str, session: int, clock: Clock, bundle: Bundle | None = None) -> Will:
+def model_will(
+    topics: TaskTopics, model: str, session: int, clock: Clock, bundle: Bundle | None = None, replica: int = 0
+) -> Will:
     """What the broker says for a scaffold that vanished; for the bus's constructor."""
-    state = model_state(topics, model, session, clock, "gone", bundle=bundle)
-    return Will(topics.model_state(model), encode(state))
+    state = model_state(topics, model, session, clock, "gone", bundle=bundle, replica=replica)
+    return Will(topics.model_state(model, replica), encode(state))
 
 
 class ModelPresence(RetainedPresence[State]):
@@ -63,8 +67,10 @@ class ModelPresence(RetainedPresence[State]):
         session: int,
         clock: Clock,
         counts: Callable[[], Mapping[str, int]],
+        replica: int = 0,
     ) -> None:
-        super().__init__(bus, topics.model_state(model))
+        super().__init__(bus, topics.model_state(model, replica))
+        self._replica = replica
         self._topics = topics
         self._model = model
         self._bundle = bundle
@@ -85,5 +91,6 @@ class ModelPresence(RetainedPresence[State]):
                 runtime=self.runtime,
                 detail=detail,
                 counts=self._counts(),
+                replica=self._replica,
             )
         )

@@ -75,4 +75,5 @@ def _provenance(request: Request, model: str, bundle: Bundle, wall: int, node: s
     """The request's path with this model at its end, under the bundle's own version."""
     hop = Hop(node=node, component=f"model {model}", version=bundle.manifest.version, at=wall // MS)
     path = [*request.provenance.path, hop][-_HOPS:]
-    return Provenance(path=path, trace_parent=request.provenance.trace_parent)
+    asked = request.provenance
+    return Provenance(path=path, trace_parent=asked.trace_parent, overrides=asked.overrides)

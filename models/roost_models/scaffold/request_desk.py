@@ -4,31 +4,48 @@ All of it runs on the event loop and none of it blocks; the policy decides, the 
 """
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import threading
-from collections import Counter, deque
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
 from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import MS, SECOND, Clock, boot_id
 from roost_broker.deadletter import DeadLetters
-from roost_broker.errors import Malformed, Misuse, QueueFull
+from roost_broker.diagnosis import NOTHING, Diagnosis, log_step, read, with_overrides
+from roost_broker.errors import Malformed
+from roost_broker.faults import RUBBISH, Fault
 from roost_broker.frames import FrameStore
-from roost_broker.messages import Request, decode, encode
+from roost_broker.messages import Request, Token, decode, encode
+from roost_broker.refusals import Refusals
 from roost_broker.topics import TaskTopics
+from roost_broker.tracing import Tracer
 from roost_broker.worker import Worker
 from roost_models.bundle.folder import Bundle
 from roost_models.inference.evaluation import Evaluator, Failure, Outcome
-from roost_models.inference.predictor import Predictor
+from roost_models.inference.warming import WarmModel
 from roost_models.scaffold import replies
 from roost_models.scaffold.answered import Answered
-from roost_models.scaffold.faults import RUBBISH, Faults
-from roost_models.scaffold.queue_policy import Action, Arrived, Decline, Evaluate, Finished, QueuePolicy, QueueSettings
+from roost_models.scaffold.marks import Marks
+from roost_models.scaffold.observing import Observing
+from roost_models.scaffold.outlet import Outlet, acknowledge
+from roost_models.scaffold.partition import Partition
+from roost_models.scaffold.queue_policy import (
+    Action,
+    Arrived,
+    Decline,
+    Evaluate,
+    Finished,
+    QueuePolicy,
+    QueueSettings,
+    Warmed,
+)
+from roost_models.scaffold.sampling import Sample
 from roost_models.scaffold.settings import ScaffoldSettings
+from roost_models.scaffold.step_traces import Steps, StepTraces
 
 _log = logging.getLogger(__name__)
 
@@ -39,15 +56,21 @@ class _Open:
 
     request: Request
     saw: str
-    fault: Faults | None
+    fault: Fault | None
+    diagnosis: Diagnosis = NOTHING
     deliveries: list[Delivery] = field(default_factory=list)
+    steps: Steps | None = None
+    """For its trace."""
+    declined: str = ""
 
 
 class RequestDesk:
     """See the module. Until `open` is called every request is declined `not-ready`.
 
-    `counts`: requests, repeated (delivered again), answered, declined_<reason>, batches, delayed (the bus was full),
-    dead_letters, dropped (by a fault), faults_refused, faults_unknown, and the sums compute_us and prepare_us.
+    `counts`: requests, not_mine (another replica's), repeated (delivered again), answered, declined_<reason>, batches
+    and batch_<size> (evaluations), skips (times it let requests go to serve newer ones), behind (1 while that is so),
+    tokens, delayed (the bus was full), dead_letters, dropped (by a fault), diagnostics-refused-<what>, and the sums
+    compute_us and prepare_us.
     """
 
     def __init__(
@@ -61,14 +84,14 @@ class RequestDesk:
         *,
         clock: Clock,
         node: str,
-        faults: Faults | None,
+        faults: Fault | None,
         settings: ScaffoldSettings,
+        partition: Partition = Partition(),  # noqa: B008 — frozen
+        tracer: Tracer | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.busy_since: int | None = None
         """When the evaluation under way began, monotonic ns."""
-        self._bus = bus
-        self._topics = topics
         self._model = model
         self._bundle = bundle
         self._frames = frames
@@ -78,20 +101,33 @@ class RequestDesk:
         self._fault = faults
         self._settings = settings
         self._policy = QueuePolicy(QueueSettings.of(bundle.manifest))
+        self._partition = partition
+        self.sample = Sample(topics, model, qa=settings.qa)
+        self._marks = Marks()
+        self.observing = Observing(thread) if bundle.manifest.internal_state is not None else None
         self._answered = Answered(settings.remembered)
         self._open: dict[str, _Open] = {}
-        self._unsent: deque[tuple[bytes, list[Delivery]]] = deque()  # no longer than the bus's receive maximum
+        self._outlet = Outlet(bus, topics.scores(model), self.counts)
         self._evaluator: Evaluator | None = None
         self._runtime = ""
         self._ended = False
         self._give_up = threading.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._letters = DeadLetters(bus, topics.deadletter, f"model {model}", clock)
+        self._refusals = Refusals(bus, topics, f"model {model}", clock, self.counts)
+        self._traces = StepTraces(tracer, clock, bundle.manifest.version, self.counts)
 
-    def open(self, predictor: Predictor) -> None:
-        """Begin to serve."""
-        self._runtime = predictor.runtime
-        self._evaluator = Evaluator(predictor, self._frames, self._clock.monotonic_ns, self._give_up)
+    def open(self, warm: WarmModel, past: Callable[[str], object] | None = None) -> None:
+        """Begin to serve. `past`: what a model with internal state may know at a request."""
+        self._runtime = warm.predictor.runtime
+        self._evaluator = Evaluator(warm.predictor, self._frames, self._clock.monotonic_ns, self._give_up, past)
+        self._policy.handle(Warmed(warm.costs), self._clock.monotonic_ns())
+
+    def dismiss(self) -> None:
+        """Decline what is open: for a process that ends and whose session nobody will continue."""
+        for entry in list(self._open.values()):
+            self._decline(entry, Failure("not-ready", "This replica ends."))
+        self._ended = True
 
     def close(self) -> None:
         """Say nothing more. What is open stays unacknowledged and is delivered again to the next process."""
@@ -110,11 +146,19 @@ class RequestDesk:
         self._act(self._policy.expire(now))
         try:
             request = decode(delivery.payload)
+            if isinstance(request, Token):
+                self._outlet.pass_on(self._marks.arrived(delivery, self._open, now))
+                self._set_timer()
+                return
             if not isinstance(request, Request):
                 raise Malformed(f"A {type(request).__name__} is not a request.")
         except Malformed as error:
             self.counts["dead_letters"] += 1
             self._letters.send(delivery, str(error))
+            return
+        if not self._partition.takes(request):
+            self.counts["not_mine"] += 1
+            delivery.ack()
             return
         self.counts["requests"] += 1
         if not self._repeated(request.request_id, delivery):
@@ -130,32 +174,36 @@ class RequestDesk:
             payload = self._answered.get(request_id)
             if payload is None:
                 return False
-            self._publish(payload, [delivery])
+            self._outlet.send(payload, [delivery])
         self.counts["repeated"] += 1
         return True
 
     def _take(self, request: Request, delivery: Delivery, now: int) -> None:
+        if self.observing is not None:
+            delivery = self.observing.take(request, delivery)
         saw = hashlib.sha256(delivery.payload).hexdigest()
-        entry = _Open(request, saw, self._fault_of(request), [delivery])
+        diagnosis = self._diagnosis_of(request)
+        if diagnosis.fault is not None:
+            request = with_overrides(request, diagnosis.overrides(f"model {self._model}"))
+        entry = _Open(request, saw, diagnosis.fault or self._fault, diagnosis, [delivery])
+        entry.steps = self._traces.begin(request, now)
         self._open[request.request_id] = entry
         if self._evaluator is None:
             self._decline(entry, Failure("not-ready", "The model is being loaded and warmed."))
             return
+        if not self.sample.asks_about(request):
+            self._decline(entry, Failure("not-sampled", f"The schedule asks about {self.sample.share:g} of all."))
+            return
         self._act(self._policy.handle(Arrived(request.request_id, _expires(request, now)), now))
 
-    def _fault_of(self, request: Request) -> Faults | None:
-        """The fault this scaffold was started with, or one the request asks for where that is allowed."""
-        asked = [] if request.diagnostics is None else request.diagnostics.faults
-        for fault in asked:
-            if fault.get("model") != self._model:
-                continue
-            if not self._settings.qa:
-                self.counts["faults_refused"] += 1
-                continue
-            with contextlib.suppress(Misuse):
-                return Faults.parse(str(fault.get("fault", "")))
-            self.counts["faults_unknown"] += 1
-        return self._fault
+    def _diagnosis_of(self, request: Request) -> Diagnosis:
+        """What the request itself asks of this model; what is not granted is counted and told."""
+        if request.diagnostics is None:
+            return NOTHING
+        diagnosis = read(request.diagnostics, qa=self._settings.qa, component="model", model=self._model)
+        self._refusals.note(diagnosis, request.request_id)
+        log_step(_log, diagnosis, request.request_id, "model: taken", model=self._model)
+        return diagnosis
 
     # -- what is done about it ----------------------------------------------------------------------------------
 
@@ -164,8 +212,10 @@ class RequestDesk:
             if isinstance(action, Evaluate):
                 self._evaluate([self._open[request_id] for request_id in action.request_ids])
             elif isinstance(action, Decline):
+                self.counts["skips"] += action.reason == "behind"
                 for request_id in action.request_ids:
                     self._decline(self._open[request_id], Failure(action.reason, _WHY[action.reason]))
+        self.counts["behind"] = int(self._policy.behind)
 
     def _evaluate(self, entries: list[_Open]) -> None:
         assert self._evaluator is not None  # noqa: S101 — the policy is first asked when the model is warm
@@ -181,19 +231,23 @@ class RequestDesk:
         now = self._clock.monotonic_ns()
         self.busy_since = None
         self._act(self._policy.expire(now))
-        error = done.exception()
+        error, typical = done.exception(), False
         if error is not None:  # the evaluator's own defect: said aloud, and nobody is left waiting
             _log.error("evaluation failed", exc_info=error)
             for entry in entries:
                 self._decline(entry, Failure("failed", f"{type(error).__name__}: {error}"))
         else:
             self.counts["batches"] += 1
+            self.counts[f"batch_{len(entries)}"] += 1
+            typical = all(outcome.failure is None and outcome.batch == len(entries) for outcome in done.result())
+            typical = typical and all(entry.fault is None for entry in entries)
             for entry, outcome in zip(entries, done.result(), strict=True):
                 self._conclude(entry, outcome)
-        self._act(self._policy.handle(Finished(), now))
+        self._act(self._policy.handle(Finished(typical), now))
         self._set_timer()
 
     def _conclude(self, entry: _Open, outcome: Outcome) -> None:
+        entry.steps = self._traces.evaluated(entry.steps, outcome)
         self.counts["prepare_us"] += outcome.prepare_ns // 1000
         self.counts["compute_us"] += outcome.compute_ns // (1000 * outcome.batch)
         if entry.fault is not None and entry.fault.kind == "drop":
@@ -225,6 +279,8 @@ class RequestDesk:
             self._decline(entry, Failure("failed", f"The score is too large: {error}"))
             return
         self.counts["answered"] += 1
+        if entry.diagnosis:
+            _log_answer(self._model, entry, outcome)
         self._last_word(entry.request.request_id, payload)
 
     def _decline(self, entry: _Open, failure: Failure) -> None:
@@ -238,46 +294,51 @@ class RequestDesk:
             clock=self._clock,
             node=self._node,
         )
+        entry.declined = failure.reason
         self.counts["declined_" + failure.reason.replace("-", "_")] += 1
+        if entry.diagnosis:
+            said = {"model": self._model, "reason": failure.reason, "detail": failure.detail}
+            log_step(_log, entry.diagnosis, entry.request.request_id, "model: declines", level=logging.INFO, **said)
         self._last_word(entry.request.request_id, encode(message))
 
     def _last_word(self, request_id: str, payload: bytes | None) -> None:
         """The last word on a request: sent, remembered, and every delivery of it acknowledged afterwards."""
         entry = self._open.pop(request_id)
         if payload is None:
-            _acknowledge(entry.deliveries)
-            return
-        self._answered.put(request_id, payload)
-        self._publish(payload, entry.deliveries)
-
-    def _publish(self, payload: bytes, deliveries: list[Delivery]) -> None:
-        try:
-            done = self._bus.publish(self._topics.scores(self._model), payload)
-        except QueueFull:
-            self.counts["delayed"] += 1
-            self._unsent.append((payload, deliveries))
-            return
-        done.add_done_callback(partial(_acknowledge_when_arrived, deliveries))
+            acknowledge(entry.deliveries)
+        else:
+            self._answered.put(request_id, payload)
+            self._outlet.send(payload, entry.deliveries)
+        self._traces.ended(entry.steps, entry.declined)
+        self._outlet.pass_on(self._marks.closed(request_id, self._clock.monotonic_ns()))
 
     def send_unsent(self) -> None:
         """Try again what the bus had no room for."""
-        for _ in range(len(self._unsent)):
-            self._publish(*self._unsent.popleft())
+        self._outlet.send_unsent()
 
     def _set_timer(self) -> None:
-        """Wake when the policy has something to expire."""
+        """Wake when the policy has something to expire, or a token has waited long enough."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        deadline = self._policy.deadline()
-        if deadline is not None and not self._ended:
-            delay = max(0, deadline - self._clock.monotonic_ns()) / SECOND
+        due = [moment for moment in (self._policy.deadline(), self._marks.deadline()) if moment is not None]
+        if due and not self._ended:
+            delay = max(0, min(due) - self._clock.monotonic_ns()) / SECOND
             self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._act(self._policy.expire(self._clock.monotonic_ns()))
+        now = self._clock.monotonic_ns()
+        self._act(self._policy.expire(now))
+        self._outlet.pass_on(self._marks.due(now))
         self._set_timer()
+
+
+def _log_answer(model: str, entry: _Open, outcome: Outcome) -> None:
+    best = outcome.outputs[0] if outcome.outputs else None
+    said = {"label": best.label, "score": best.score} if best is not None else {}
+    fields = {"model": model, **said, "prepareMs": outcome.prepare_ns / MS, "computeMs": outcome.compute_ns / MS}
+    log_step(_log, entry.diagnosis, entry.request.request_id, "model: answers", level=logging.INFO, **fields)
 
 
 _WHY = {
@@ -292,13 +353,3 @@ def _expires(request: Request, now: int) -> int:
     if request.issued is not None and request.issued.boot == boot_id():
         begun = min(now, request.issued.monotonic_ns)
     return begun + request.deadline_ms * MS
-
-
-def _acknowledge(deliveries: list[Delivery]) -> None:
-    for delivery in deliveries:
-        delivery.ack()
-
-
-def _acknowledge_when_arrived(deliveries: list[Delivery], done: "asyncio.Future[None]") -> None:
-    if not done.cancelled() and done.exception() is None:
-        _acknowledge(deliveries)

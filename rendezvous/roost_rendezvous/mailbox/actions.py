@@ -41,7 +41,23 @@ class Kind(StrEnum):
     """An answered mailbox closed before its time to make room."""
     STALE_STATE = "stale-model-state"
     """The last will of an earlier session of a model that has returned since."""
+    NAMESAKE = "quorum-namesake-word"
+    """From a model that bears the name of one of the schedule's quorums; not taken, for it would speak for all."""
     SCHEDULE_APPLIED = "schedule-applied"
+    STANDBY = "standby"
+    """A request, score or decline that is our predecessor's: we wait for the transition token."""
+    TOOK_OVER = "took-over"
+    """The transition token: requests behind it are ours."""
+    HELD_REQUEST = "held-request"
+    """Asked again after the token, and the predecessor has not said yet whether it has it."""
+    WITH_PREDECESSOR = "with-predecessor"
+    """A request, score or decline of a mailbox that our predecessor finishes."""
+    FINISHING = "finishing"
+    """The transition token: we go on with what is open and take nothing new."""
+    HANDED_OVER = "handed-over"
+    """A request, score or decline that is our successor's."""
+    TOKEN_OUT_OF_TURN = "token-out-of-turn"  # noqa: S105  a token of a hand-over is no password
+    """A token, or news of a predecessor, that does not concern us as we are; twice the same, usually."""
 
 
 class Answer(Struct, frozen=True, kw_only=True, gc=False):
@@ -62,6 +78,14 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
     schedule_version: str
     outcomes: tuple[ModelOutcome, ...]
     context: object
+    cohort: str = ""
+    """The model that this request preferred by roll-out or by lot; empty for everybody else."""
+    propensity: float | None = None
+    """Chance with which that model was drawn, where it was by lot."""
+    early_ns: int = 0
+    """So much sooner than its model's step, because nothing better could come; 0 for a default."""
+    override: bool = False
+    """It was decided by the request's own schedule, whatever the cause."""
 
 
 class Noted(Struct, frozen=True, gc=False):

@@ -6,14 +6,26 @@ from msgspec import Struct
 
 from roost_rendezvous.mailbox.events import ModelGone, ModelUp
 
+MAX_REPLICAS = 64
+"""Replicas of one model whose state is known."""
 
-class Known(Struct, frozen=True, gc=False):
-    """The newest state of one model."""
+
+class Replica(Struct, frozen=True, gc=False):
+    """The newest state of one process of a model."""
 
     up: bool
     session: int
     version: str
     reason: str
+
+
+class Known(Struct, frozen=True, gc=False):
+    """The newest state of one model: up while any replica is that we heard of."""
+
+    up: bool
+    version: str
+    reason: str
+    replicas: dict[int, Replica]
 
 
 class Roster:
@@ -31,7 +43,7 @@ class Roster:
         return self._known.get(model)
 
     def gone(self, model: str) -> bool:
-        """Whether the model said, or its last will says, that it is not ready."""
+        """Whether all its replicas said, or their last wills say, that they are not ready."""
         known = self._known.get(model)
         return known is not None and not known.up
 
@@ -44,12 +56,18 @@ class Roster:
         """
         known = self._known.get(state.model)
         up = isinstance(state, ModelUp)
-        if known is not None and not up and state.session < known.session:
+        replicas = {} if known is None else dict(known.replicas)
+        before = replicas.get(state.replica)
+        if before is not None and not up and state.session < before.session:
             return "stale"
+        if before is None and not _room(replicas):
+            return "full"
         if known is None and len(self._known) >= self._max and not self._make_room(listed):
             return "full"
         reason = "" if isinstance(state, ModelUp) else state.reason
-        self._known[state.model] = Known(up, state.session, state.version, reason)
+        replicas[state.replica] = said = Replica(up, state.session, state.version, reason)
+        speaker = said if up else next((replica for replica in replicas.values() if replica.up), said)
+        self._known[state.model] = Known(speaker.up, speaker.version, speaker.reason, replicas)
         return "taken"
 
     def _make_room(self, at_any_price: bool) -> bool:
@@ -59,3 +77,14 @@ class Roster:
             return False
         del self._known[victim]
         return True
+
+
+def _room(replicas: dict[int, Replica]) -> bool:
+    """Whether one more replica can be known, perhaps in the place of one that is gone."""
+    if len(replicas) < MAX_REPLICAS:
+        return True
+    gone = next((number for number, replica in replicas.items() if not replica.up), None)
+    if gone is None:
+        return False
+    del replicas[gone]
+    return True

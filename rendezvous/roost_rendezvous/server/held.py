@@ -16,7 +16,7 @@ class HeldDeliveries:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._held: OrderedDict[str, list[Delivery]] = OrderedDict()
+        self._held: OrderedDict[str, list[tuple[Delivery, str]]] = OrderedDict()
         self._count = 0
 
     def __contains__(self, request_id: str) -> bool:
@@ -25,9 +25,9 @@ class HeldDeliveries:
     def __len__(self) -> int:
         return self._count
 
-    def hold(self, request_id: str, delivery: Delivery) -> None:
-        """Keep a delivery until `release`; the oldest may be acknowledged instead."""
-        self._held.setdefault(request_id, []).append(delivery)
+    def hold(self, request_id: str, delivery: Delivery, session: str = "") -> None:
+        """Keep a delivery of one of our sessions until `release`; the oldest may be acknowledged instead."""
+        self._held.setdefault(request_id, []).append((delivery, session))
         self._count += 1
         while self._count > self._limit:
             self.release(next(iter(self._held)))
@@ -36,10 +36,15 @@ class HeldDeliveries:
         """The result is out: acknowledge."""
         deliveries = self._held.pop(request_id, [])
         self._count -= len(deliveries)
-        for delivery in deliveries:
+        for delivery, _ in deliveries:
             delivery.ack()
 
-    def forget(self) -> None:
-        """The connection is lost: these can no longer be acknowledged, and come again."""
-        self._held.clear()
-        self._count = 0
+    def forget(self, session: str = "") -> None:
+        """The connection of a session is lost: its deliveries can no longer be acknowledged, and come again."""
+        for request_id, deliveries in list(self._held.items()):
+            kept = [entry for entry in deliveries if entry[1] != session]
+            self._count -= len(deliveries) - len(kept)
+            if kept:
+                self._held[request_id] = kept
+            else:
+                del self._held[request_id]

@@ -6,8 +6,11 @@ same bytes again, so nobody is ever told two things about one request. JSON line
     {"id":"<request id>","to":"<topic>","reply":"<response topic>","correlation":"<base64>","result":{…}}
 
 Written without fsync: a killed process loses nothing, a power cut may lose the last moments (the request is then
-answered anew, which is all one can do). A torn last line is cut off. Not kept for ever: two files, and at most
-`remember` answers.
+answered anew, which is all one can do). A torn last line is cut off. Not kept for ever: two files for each slot, and
+at most `remember` answers.
+
+While one server hands over to another (see the package `handover`) both have the folder open. Each writes, cuts and
+removes the files of its own slot alone and reads those of the other, so that whoever is asked gives the same bytes.
 """
 
 import base64
@@ -20,6 +23,8 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from roost_rendezvous.handover.slots import OTHER_SLOT
 
 _log = logging.getLogger(__name__)
 
@@ -44,27 +49,34 @@ class _Line(Struct, omit_defaults=True):
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Line)
 _OFFSET_BITS, _LENGTH_BITS = 40, 20
-_FILE = re.compile(r"answers-([0-9]{6}|[1-9][0-9]{6,})\.jsonl")
+_NUMBER_BITS = _OFFSET_BITS + _LENGTH_BITS
+_FILE = re.compile(r"answers-([0-9]{6}|[1-9][0-9]{6,})(?:-([a-z]))?\.jsonl")
 
 
 class AnswerJournal:
-    """The newest answers below `folder`. Raises OSError when the folder cannot be used at all."""
+    """The newest answers below `folder`. Raises OSError when the folder cannot be used at all.
 
-    def __init__(self, folder: Path, *, remember: int = 10_000, segment_bytes: int = 16_000_000) -> None:
+    A place is one number: file number, whether the file is the other slot's, offset and length.
+    """
+
+    def __init__(
+        self, folder: Path, *, slot: str = "", remember: int = 10_000, segment_bytes: int = 16_000_000
+    ) -> None:
         self._folder = folder
+        self._slot = slot
         self._remember = remember
         self._segment_bytes = segment_bytes
         self._where: OrderedDict[bytes, int] = OrderedDict()
         self._read_fds: dict[int, int] = {}
+        self._read_to: dict[int, int] = {}  # of the other slot's files: how far they are indexed
         self.failed_writes = 0
         folder.mkdir(parents=True, exist_ok=True)
-        found = (_FILE.fullmatch(path.name) for path in folder.iterdir())  # a copy by hand is nobody's business
-        numbers = sorted(int(match[1]) for match in found if match is not None)
-        for number in numbers[:-2]:
-            self._path(number).unlink()
-        for number in numbers[-2:]:
-            self._load(number)
-        self._open(numbers[-1] if numbers else 1)
+        own, others = self._files()
+        for file in own[:-2]:
+            self._path(file).unlink()
+        for file in self._oldest_first(own[-2:], others):
+            self._load(file)
+        self._open(own[-1] if own else 2)
 
     def __len__(self) -> int:
         return len(self._where)
@@ -93,20 +105,34 @@ class AnswerJournal:
             self.failed_writes += 1
             _log.warning("The answer journal %s cannot be written: %s", self._folder, error)
             return False
-        self._index(request_id, self._number, self._size, len(line))
+        self._index(request_id, self._file, self._size, len(line))
         self._size += len(line)
         self._lines += 1
         return True
 
+    def refresh(self) -> None:
+        """Index what the other slot's server has written since the last look."""
+        _, others = self._files()
+        for gone in self._read_to.keys() - set(others):
+            self._forget_file(gone)
+        for file in others:
+            self._load(file)
+
     def find(self, request_id: str) -> Stored | None:
         """The stored answer, or None when it is not remembered (any more)."""
-        place = self._where.get(_key(request_id))
+        key = _key(request_id)
+        if key not in self._where:
+            self.refresh()
+        place = self._where.get(key)
         if place is None:
             return None
         length = place & (1 << _LENGTH_BITS) - 1
         offset = place >> _LENGTH_BITS & (1 << _OFFSET_BITS) - 1
         try:
-            line = _decoder.decode(os.pread(self._reader(place >> _LENGTH_BITS + _OFFSET_BITS), length, offset))
+            line = _decoder.decode(os.pread(self._reader(place >> _NUMBER_BITS), length, offset))
+        except FileNotFoundError:  # the file was removed for newer ones
+            del self._where[key]
+            return None
         except (OSError, msgspec.DecodeError) as error:
             _log.warning("The answer to %s cannot be read back: %s", request_id, error)
             return None
@@ -124,15 +150,34 @@ class AnswerJournal:
             os.close(fd)
         self._read_fds.clear()
 
-    def _path(self, number: int) -> Path:
-        return self._folder / f"answers-{number:06}.jsonl"
+    def _files(self) -> tuple[list[int], list[int]]:
+        """Own files and the other slot's, each oldest first, as numbers whose last bit says whose they are."""
+        own: list[int] = []
+        others: list[int] = []
+        for path in self._folder.iterdir():  # a copy by hand is nobody's business
+            match = _FILE.fullmatch(path.name)
+            if match is not None:
+                mine = (match[2] or "") == self._slot
+                (own if mine else others).append(int(match[1]) << 1 | (not mine))
+        return sorted(own), sorted(others)
 
-    def _open(self, number: int) -> None:
-        fd = os.open(self._path(number), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    def _oldest_first(self, own: list[int], others: list[int]) -> list[int]:
+        """Whose newest file was written last goes last. By numbers within a slot, for the clock may have stepped."""
+        if not own or not others:
+            return own + others
+        own_is_newer = self._path(own[-1]).stat().st_mtime_ns >= self._path(others[-1]).stat().st_mtime_ns
+        return others + own if own_is_newer else own + others
+
+    def _path(self, file: int) -> Path:
+        slot = self._slot if not file & 1 else OTHER_SLOT[self._slot]
+        return self._folder / f"answers-{file >> 1:06}{f'-{slot}' if slot else ''}.jsonl"
+
+    def _open(self, file: int) -> None:
+        fd = os.open(self._path(file), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._fd = fd
-        self._number = number
+        self._file = file
         self._size = os.fstat(fd).st_size
-        self._lines = sum(1 for place in self._where.values() if place >> _LENGTH_BITS + _OFFSET_BITS == number)
+        self._lines = sum(1 for place in self._where.values() if place >> _NUMBER_BITS == file)
 
     def _append(self, line: bytes) -> None:
         if os.write(self._fd, line) != len(line):
@@ -141,43 +186,64 @@ class AnswerJournal:
 
     def _rotate(self) -> None:
         old = self._fd
-        self._open(self._number + 1)
+        self._open(self._file + 2)
         os.close(old)
-        gone = self._number - 2
-        reader = self._read_fds.pop(gone, None)
+        gone = self._file - 4
+        self._forget_file(gone)
+        if gone > 0:
+            self._path(gone).unlink(missing_ok=True)
+
+    def _forget_file(self, file: int) -> None:
+        """The file is gone, or goes now. Of its answers, those behind others' are dropped when they are asked for."""
+        self._read_to.pop(file, None)
+        reader = self._read_fds.pop(file, None)
         if reader is not None:
             os.close(reader)
-        while self._where and next(iter(self._where.values())) >> _LENGTH_BITS + _OFFSET_BITS <= gone:
+        while self._where and next(iter(self._where.values())) >> _NUMBER_BITS == file:
             self._where.popitem(last=False)
-        self._path(gone).unlink(missing_ok=True)
 
-    def _load(self, number: int) -> None:
-        """Index one file. A torn tail is cut off; a line that is no answer is skipped."""
-        path = self._path(number)
-        offset = 0
-        with path.open("rb") as file:
-            for line in file:
+    def _load(self, file: int) -> None:
+        """Index one file, the other slot's from where the last look ended. A line that is no answer is skipped.
+
+        An own file's torn tail is cut off; the other's may be a line that is being written at this moment.
+        """
+        path = self._path(file)
+        offset = self._read_to.get(file, 0)
+        try:
+            size = path.stat().st_size
+            if offset < size:
+                offset = self._load_from(path, file, offset)
+        except FileNotFoundError:  # the other slot's server has just removed it
+            return
+        if file & 1:
+            self._read_to[file] = offset
+        elif offset < size:
+            os.truncate(path, offset)
+
+    def _load_from(self, path: Path, file: int, offset: int) -> int:
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            for line in stream:
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    self._index(_decoder.decode(line).id, number, offset, len(line))
+                    self._index(_decoder.decode(line).id, file, offset, len(line))
                 except (msgspec.DecodeError, ValueError):
                     _log.warning("%s: a line at byte %d is no answer; skipped.", path, offset)
                 offset += len(line)
-        if offset < path.stat().st_size:
-            os.truncate(path, offset)
+        return offset
 
-    def _index(self, request_id: str, number: int, offset: int, length: int) -> None:
+    def _index(self, request_id: str, file: int, offset: int, length: int) -> None:
         key = _key(request_id)
-        self._where[key] = number << _LENGTH_BITS + _OFFSET_BITS | offset << _LENGTH_BITS | length
+        self._where[key] = file << _NUMBER_BITS | offset << _LENGTH_BITS | length
         self._where.move_to_end(key)
         if len(self._where) > self._remember:
             self._where.popitem(last=False)
 
-    def _reader(self, number: int) -> int:
-        fd = self._read_fds.get(number)
+    def _reader(self, file: int) -> int:
+        fd = self._read_fds.get(file)
         if fd is None:
-            fd = self._read_fds[number] = os.open(self._path(number), os.O_RDONLY)
+            fd = self._read_fds[file] = os.open(self._path(file), os.O_RDONLY)
         return fd
 
 

@@ -33,6 +33,11 @@ class ResultPublisher:
         self._retry_timer: asyncio.TimerHandle | None = None
         self._closed = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether no result waits for room in the bus's queue."""
+        return not self._unsent
+
     def close(self) -> None:
         """Try nothing again: the bus is stopped and the journal closed next."""
         self._closed = True
@@ -61,20 +66,19 @@ class ResultPublisher:
     def _publish(self, request_id: str, stored: Stored) -> bool:
         """Whether the bus took it. A response topic of its own gets a copy: the stream of results stays complete."""
         own_topic = stored.response_topic is not None and stored.response_topic != stored.topic
-        correlation = None if own_topic else stored.correlation
+        taken = partial(self._taken, request_id)
         try:
-            done = self._bus.publish(stored.topic, stored.payload, correlation_data=correlation)
             if own_topic and stored.response_topic is not None:
-                done = self._bus.publish(stored.response_topic, stored.payload, correlation_data=stored.correlation)
+                self._bus.publish(stored.topic, stored.payload)
+                correlation = stored.correlation
+                self._bus.publish(stored.response_topic, stored.payload, correlation_data=correlation, taken=taken)
+            else:
+                self._bus.publish(stored.topic, stored.payload, correlation_data=stored.correlation, taken=taken)
         except QueueFull:
             return False
-        done.add_done_callback(partial(self._taken, request_id))
         return True
 
-    def _taken(self, request_id: str, done: "asyncio.Future[None]") -> None:
-        if done.cancelled():
-            return
-        error = done.exception()
+    def _taken(self, request_id: str, error: Exception | None) -> None:
         if error is None:
             self._counts["published"] += 1
             self._held.release(request_id)

@@ -6,7 +6,7 @@ the dead letters and disturbs nobody else.
 
 from roost_broker.bus import Delivery
 from roost_broker.errors import Malformed, Misuse, PeerError
-from roost_broker.messages import Declined, ModelState, Request, ScheduleSet, Score, decode
+from roost_broker.messages import Declined, ModelState, Request, ScheduleSet, Score, Token, decode
 from roost_broker.topics import TaskTopics, check_name, last_level, model_of_state_topic
 from roost_rendezvous import schedule
 from roost_rendezvous.mailbox.events import DeclinedArrived, ModelGone, ModelUp, ModelWord, RequestArrived, ScoreArrived
@@ -15,16 +15,18 @@ from roost_rendezvous.server.addresses import check_address
 from roost_rendezvous.server.results import Asked
 
 
-def read_request(delivery: Delivery, topics: TaskTopics) -> Asked:
-    """A request of the input stream, its addresses checked."""
+def read_input(delivery: Delivery, topics: TaskTopics) -> Asked | Token:
+    """A request of the input stream, its addresses checked; or a token of a hand-over."""
     message = decode(delivery.payload)
     if not isinstance(message, Request):
+        if isinstance(message, Token):
+            return message
         raise _odd(message, "an input topic")
     base = topics.device.base
     check_address(base, message.return_address)
     if delivery.response_topic is not None:
         check_address(base, delivery.response_topic)
-    return Asked(message, delivery.response_topic, delivery.correlation_data)
+    return Asked(message, delivery.response_topic, delivery.correlation_data, size=len(delivery.payload))
 
 
 def to_event(asked: Asked, boot: str, now: int, override: Schedule | None) -> RequestArrived:
@@ -37,13 +39,18 @@ def to_event(asked: Asked, boot: str, now: int, override: Schedule | None) -> Re
         opened_ns=issued.monotonic_ns if issued is not None and issued.boot == boot else now,
         deadline_ms=request.deadline_ms,
         override=override,
+        tags=request.tags,
+        attempt=issued.attempt if issued is not None else 1,
         context=asked,
+        size=asked.size,
     )
 
 
-def read_word(delivery: Delivery) -> ModelWord:
-    """A score or a decline. Its topic says whose it is; a message that says otherwise is refused."""
+def read_word(delivery: Delivery) -> ModelWord | Token:
+    """A score or a decline, or a token passed on. Its topic says whose; a message that says otherwise is refused."""
     message = decode(delivery.payload)
+    if isinstance(message, Token):
+        return message
     if not isinstance(message, Score | Declined):
         raise _odd(message, "a scores topic")
     _same_model(last_level(delivery.topic), message.model)
@@ -54,6 +61,7 @@ def read_word(delivery: Delivery) -> ModelWord:
             model=message.model,
             version=message.version,
             reason=message.reason,
+            size=len(delivery.payload),
         )
     best = message.outputs[0]
     return ScoreArrived(
@@ -64,6 +72,7 @@ def read_word(delivery: Delivery) -> ModelWord:
         label=best.label,
         score=best.score,
         context=message,
+        size=len(delivery.payload),
     )
 
 
@@ -72,16 +81,28 @@ def read_state(delivery: Delivery) -> ModelUp | ModelGone:
     model = model_of_state_topic(delivery.topic)
     if not delivery.payload:
         _check_model(model)
-        return ModelGone(message_id="", model=model, session=_NEWEST, reason="removed")
+        return ModelGone(
+            message_id="", model=model, replica=_replica(delivery.topic), session=_NEWEST, reason="removed"
+        )
     message = decode(delivery.payload)
     if not isinstance(message, ModelState):
         raise _odd(message, "a model's state topic")
     _same_model(model, message.model)
+    replica = _replica(delivery.topic)
+    if message.replica != replica:
+        raise Malformed(f"A state of replica {message.replica} on the topic of replica {replica}.")
     if message.state == "ready":
-        return ModelUp(message_id=message.message_id, model=model, session=message.session, version=message.version)
+        return ModelUp(
+            message_id=message.message_id,
+            model=model,
+            replica=replica,
+            session=message.session,
+            version=message.version,
+        )
     return ModelGone(
         message_id=message.message_id,
         model=model,
+        replica=replica,
         session=message.session,
         version=message.version,
         reason=message.state,
@@ -116,6 +137,16 @@ def _check_model(of_topic: str) -> None:
         check_name("model", of_topic)
     except Misuse as error:
         raise Malformed(error.problem, error.remedy) from error
+
+
+def _replica(topic: str) -> int:
+    """The replica of a state topic; 0 for a model with one process."""
+    last = last_level(topic)
+    if last == "state":
+        return 0
+    if not (last.isascii() and last.isdecimal() and len(last) <= 4):
+        raise Malformed(f"{last!r} on a model's state topic is no number of a replica.")
+    return int(last)
 
 
 def _same_model(of_topic: str, said: str) -> None:

@@ -1,15 +1,17 @@
 """An answer of the core made into the message that goes to the return address. Pure."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from roost_broker import messages
 from roost_broker.clock import Clock
+from roost_broker.diagnosis import MAX_OVERRIDES, NOTHING, Diagnosis
 from roost_broker.errors import Malformed
 from roost_broker.headers import add_hop
 from roost_broker.ids import new_id
 from roost_broker.messages import DefaultAnswer, Hop, Input, Output, Provenance, Request, Result, Score
 from roost_rendezvous.mailbox.actions import Answer
+from roost_rendezvous.mailbox.quorum import Ballot
 
 COMPONENT = "rendezvous"
 _FEW = 10
@@ -21,14 +23,17 @@ class Asked(Struct, frozen=True, gc=False):
     request: Request
     response_topic: str | None = None
     correlation: bytes | None = None
+    diagnosis: Diagnosis = NOTHING
+    size: int = 0
+    """Bytes of the message that brought it."""
 
 
 def build(answer: Answer, asked: Asked, clock: Clock, node: str) -> bytes:
     """The result's bytes. One too large for the wire loses first its copy of the input, then its longer lists."""
     result = _whole(answer, asked.request, clock, node)
-    for candidate in (result, _without_input(result), _short(result)):
+    for shortened in (_as_it_is, _without_input, _short):
         try:
-            return messages.encode(candidate)
+            return messages.encode(shortened(result))
         except Malformed:
             continue
     return messages.encode(_bare(result))
@@ -39,7 +44,10 @@ def _whole(answer: Answer, request: Request, clock: Clock, node: str) -> Result:
     score = answer.chosen.context if answer.chosen is not None else None
     provenance = request.provenance
     if isinstance(score, Score) and request.diagnostics is not None and request.diagnostics.trace:
-        provenance = Provenance(path=_through(provenance, score.provenance), trace_parent=provenance.trace_parent)
+        provenance = structs.replace(provenance, path=_through(provenance, score.provenance))
+    if answer.override:
+        overrides = [*provenance.overrides, f"schedule {answer.schedule_version}"][:MAX_OVERRIDES]
+        provenance = structs.replace(provenance, overrides=overrides)
     return Result(
         timestamp=wall // 1_000_000,
         message_id=new_id(wall),
@@ -52,6 +60,8 @@ def _whole(answer: Answer, request: Request, clock: Clock, node: str) -> Result:
         sla_ms=answer.sla_ms,
         late=answer.late,
         schedule_version=answer.schedule_version,
+        cohort=answer.cohort,
+        propensity=answer.propensity,
         models=list(answer.outcomes),
         tags=request.tags,
         input=_input(request.input),
@@ -70,6 +80,8 @@ def _official(answer: Answer, score: object) -> messages.Answer | None:
     if chosen is None:
         return None
     outputs: list[Output] = score.outputs if isinstance(score, Score) else []
+    if isinstance(score, Ballot):
+        outputs = [Output(label=label, score=share) for label, share in score.shares]
     return messages.Answer(
         model=chosen.model, version=chosen.version, label=chosen.label, score=chosen.score, outputs=outputs
     )
@@ -78,6 +90,10 @@ def _official(answer: Answer, score: object) -> messages.Answer | None:
 def _input(asked: Input) -> Input:
     """The question again, a picture by reference only: an inline one went to the models and is not sent back."""
     return asked if asked.inline is None else msgspec.structs.replace(asked, inline=None)
+
+
+def _as_it_is(result: Result) -> Result:
+    return result
 
 
 def _without_input(result: Result) -> Result:
@@ -95,5 +111,8 @@ def _bare(result: Result) -> Result:
     """What always fits: all strings left in it are bounded by the message types."""
     short = _short(result)
     return msgspec.structs.replace(
-        short, tags={}, provenance=Provenance(path=result.provenance.path[-1:]), models=result.models[:1]
+        short,
+        tags={},
+        provenance=Provenance(path=result.provenance.path[-1:], overrides=result.provenance.overrides[-1:]),
+        models=result.models[:1],
     )

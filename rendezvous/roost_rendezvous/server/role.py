@@ -9,33 +9,42 @@ address that the request names. What it promises beyond the core (see `mailbox`)
   replaces a good one. A request's own schedule is honoured only in QA. No request makes us publish anywhere else
   than to an address of results (see `addresses`).
 * A defect in here ends the process, loudly; what was not acknowledged comes again.
+* It can hand over to a successor in the other slot, and be one (see `succession`).
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from roost_broker.announce import Announcer
 from roost_broker.bus import Bus, Delivery, Handler
-from roost_broker.clock import Clock, boot_id
+from roost_broker.clock import MS, Clock, boot_id
 from roost_broker.deadletter import DeadLetters
-from roost_broker.errors import Misuse, PeerError
+from roost_broker.errors import Malformed, Misuse, PeerError
+from roost_broker.messages import RoleState, Token, decode
 from roost_broker.presence import RolePresence
-from roost_broker.topics import TaskTopics
-from roost_rendezvous.mailbox.actions import Action, Answer, Closed, Kind, Noted
-from roost_rendezvous.mailbox.core import Rendezvous
-from roost_rendezvous.mailbox.events import Event, ScheduleReplaced
+from roost_broker.refusals import Refusals
+from roost_broker.topics import TaskTopics, last_level
+from roost_broker.tracing import Tracer
+from roost_rendezvous.handover.slots import OTHER_SLOT, role_name
+from roost_rendezvous.mailbox.actions import Kind, Noted
+from roost_rendezvous.mailbox.events import Event, ModelWord, ScheduleReplaced
 from roost_rendezvous.schedule import Schedule
 from roost_rendezvous.server import reading, results
-from roost_rendezvous.server.announce import Announcer
+from roost_rendezvous.server.attainment import Attainment
+from roost_rendezvous.server.decision_traces import DecisionTraces
+from roost_rendezvous.server.desk import Desk
+from roost_rendezvous.server.diagnosed import diagnosed
+from roost_rendezvous.server.fairness import WordBudget
 from roost_rendezvous.server.held import HeldDeliveries
-from roost_rendezvous.server.journal import AnswerJournal, Stored
-from roost_rendezvous.server.publisher import ResultPublisher
 from roost_rendezvous.server.results import Asked
+from roost_rendezvous.server.schedule_history import ScheduleHistory
 from roost_rendezvous.server.schedule_keeper import ScheduleKeeper
 from roost_rendezvous.server.settings import ServerSettings
+from roost_rendezvous.server.succession import Hands, Succession
 
 __all__ = ["RendezvousServer", "ServerSettings"]
 
@@ -43,10 +52,28 @@ _MAX_WAITING = 1000
 """Messages kept until there is a schedule. Beyond the receive maximum only what comes with QoS 0."""
 _SETTLE_S = 0.5
 """How long a retained schedule may take to arrive before the given one is published."""
+_MAX_LATELY = 256
+_OVERTAKES_NS = 250 * MS
+"""Words heard in standby, and how long before the token they may have come: another session, another pace."""
+_MAX_MODELS = 64
+"""Models whose tokens are counted by name."""
+_SCORES = "scores"
+
+
+def _nobody_remembers(_role: str) -> None:
+    pass
 
 
 class RendezvousServer:
-    """Shell of the role `rendezvous-<task>`. `journal` is a folder; `boot` is for simulations alone."""
+    """Shell of the role `rendezvous-<task>`. `journal` is a folder; `boot` is for simulations alone.
+
+    For a hand-over: `slot` is part of the role's name; in `standby` it waits for its transition token; it `resumes`
+    when it had met that token and is started again; below `handover` lie the snapshots; `in_charge` is told the role
+    that is responsible from a transition token on.
+
+    `scores_bus` is a second session for what models say: a flood there fills a queue of its own with the broker, and
+    costs no request. It is started and stopped with the first, which has the will.
+    """
 
     def __init__(
         self,
@@ -61,6 +88,13 @@ class RendezvousServer:
         session: int,
         role: str = "",
         boot: str = "",
+        slot: str = "",
+        standby: bool = False,
+        resumes: bool = False,
+        handover: Path | None = None,
+        in_charge: Callable[[str], None] = _nobody_remembers,
+        tracer: Tracer | None = None,
+        scores_bus: Bus | None = None,
     ) -> None:
         if schedule is not None and schedule.task != topics.task:
             raise Misuse(
@@ -71,44 +105,93 @@ class RendezvousServer:
         """Since the process started: requests, answers by cause, and every named outcome."""
         self._settings = settings or ServerSettings()
         self._bus = bus
+        self._scores_bus = scores_bus or bus
+        self._scores_session = _SCORES if scores_bus is not None else ""
         self._topics = topics
         self._clock = clock
         self._node = node
         self._boot = boot or boot_id()
         self._folder = journal
+        self._slot = slot
+        self._standby = standby
+        self._resumes = resumes
+        role = role or role_name(results.COMPONENT, topics.task, slot)
+        self._other = role_name(results.COMPONENT, topics.task, OTHER_SLOT[slot])
+        self._succession = Succession(
+            role,
+            self._other,
+            handover or journal / "handover",
+            standby=standby or resumes,
+            counts=self.counts,
+            hands=Hands(
+                tell=self._tell_now,
+                knowledge=lambda handover_id: self._desk.knowledge(handover_id, role),
+                answered=lambda: self._desk.answered(),
+                say=lambda detail: self._presence.ready(detail),
+                in_charge=in_charge,
+                idle=lambda: self._desk.idle,
+                end=self._end,
+                defect=self._defect,
+            ),
+        )
+        self._lately: deque[tuple[int, ModelWord]] = deque(maxlen=_MAX_LATELY if standby else 0)
         self._held = HeldDeliveries(self._settings.held_deliveries)
+        self._budget = WordBudget(self._settings.max_words_at_once, self._settings.max_models)
         # Until there is a schedule.
         self._before_schedule: list[tuple[Handler, Delivery]] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_ns = 0
         self._letters = DeadLetters(bus, topics.deadletter, results.COMPONENT, clock)
         self._announcer = Announcer(bus, topics.device, results.COMPONENT, clock, self.counts)
         self._given = schedule
-        self._keeper = ScheduleKeeper(bus, topics, schedule, self._announcer, clock, results.COMPONENT)
+        self._attainment = Attainment(journal, self.counts)
+        self._keeper = ScheduleKeeper(
+            bus,
+            topics,
+            schedule,
+            self._announcer,
+            clock,
+            results.COMPONENT,
+            history=ScheduleHistory(journal),
+            attainment=self._attainment,
+            silent=lambda: self._succession.side != "active",
+        )
+        self._refusals = Refusals(bus, topics, results.COMPONENT, clock, self.counts)
+        self._traces = DecisionTraces(tracer, clock, self.counts)
         self._presence = RolePresence(
             bus,
             topics.device,
-            role or f"{results.COMPONENT}-{topics.task}",
+            role,
             session=session,
             clock=clock,
             counts=self._counts_now,
         )
-        # Made by run(), which owns the files and the event loop.
-        self._core: Rendezvous | None = None
-        self._journal: AnswerJournal | None = None
-        self._publisher: ResultPublisher | None = None
+        self._desk = Desk(
+            bus,
+            journal,
+            slot,
+            self._settings,
+            clock=clock,
+            node=node,
+            held=self._held,
+            counts=self.counts,
+            attainment=self._attainment,
+            traces=self._traces,
+            defect=self._defect,
+        )
         self._fatal: asyncio.Future[None] | None = None
+        self._stop: asyncio.Event | None = None
+        self._connected_once = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`. Raises `Misuse` without any schedule, and whatever is a defect."""
         loop = asyncio.get_running_loop()
         self._fatal = loop.create_future()
-        self._open_journal()
+        self._stop = stop
+        self._desk.open()
         if self._given is not None:
             self._begin(self._given)
         self._subscribe()
         self._presence.starting()
-        starting = asyncio.ensure_future(self._bus.start())
+        starting = asyncio.ensure_future(self._start_buses())
         tasks = [starting, *map(asyncio.ensure_future, (self._publish_schedule(starting), self._report()))]
         stopping = asyncio.ensure_future(stop.wait())
         try:
@@ -122,23 +205,33 @@ class RendezvousServer:
             for task in ended:
                 task.cancel()
             await asyncio.gather(*ended, return_exceptions=True)
-            if self._timer is not None:
-                self._timer.cancel()
-            if self._publisher is not None:
-                self._publisher.close()
-            await self._bus.stop()  # calls no handler any more, so no timer is set anew
-            if self._journal is not None:
-                self._journal.close()
+            self._desk.pause()
+            self._succession.close()
+            # Calls no handler any more, so no timer is set anew. Who is not in charge will not be back.
+            forget = self._succession.side != "active"
+            await asyncio.gather(*(bus.stop(forget=forget) for bus in self._buses()))
+            self._desk.close()
+            self._attainment.close()
 
     def _subscribe(self) -> None:
-        self._bus.on_connection(self._connection)
+        for bus in self._buses():
+            session = self._scores_session if bus is self._scores_bus else ""
+            bus.on_connection(partial(self._connection, session))
+        self._scores_bus.subscribe(self._topics.all_scores, partial(self._guarded, self._word_arrived))
         for topic_filter, handler in (
             (self._topics.schedule, self._schedule_arrived),
             (self._topics.all_model_states, self._state_arrived),
             (self._topics.input, self._input_arrived),
-            (self._topics.all_scores, self._word_arrived),
+            (self._topics.device.role(self._other), self._other_said),
         ):
             self._bus.subscribe(topic_filter, partial(self._guarded, handler))
+
+    def _buses(self) -> list[Bus]:
+        return [self._bus] if self._scores_bus is self._bus else [self._bus, self._scores_bus]
+
+    async def _start_buses(self) -> None:
+        """Both before we say that we are ready."""
+        await asyncio.gather(*(bus.start() for bus in self._buses()))
 
     async def _until(self, stopping: "asyncio.Future[Any]", tasks: "Sequence[asyncio.Future[Any]]") -> None:
         """Return at `stopping`; raise what any task or handler raised."""
@@ -150,21 +243,21 @@ class RendezvousServer:
             for ended in done:
                 ended.result()
             if tasks[0] in done:
-                self._presence.ready()
+                self._connected_once = True
+                self._say_ready()
 
-    def _open_journal(self) -> None:
-        settings = self._settings
-        self._journal = AnswerJournal(
-            self._folder, remember=settings.remember_answered, segment_bytes=settings.journal_bytes
-        )
-        self._publisher = ResultPublisher(
-            self._bus, self._journal, self._held, self.counts, remember=settings.remember_answered
-        )
+    def _say_ready(self) -> None:
+        """A successor without the schedule could not take over."""
+        if self._connected_once and (self._desk.core is not None or not self._standby):
+            self._presence.ready(self._succession.detail)
 
     def _begin(self, schedule: Schedule) -> None:
         """Now there is a schedule: decide, first on what came before it."""
-        answered = self._journal.ids() if self._journal is not None else ()
-        self._core = Rendezvous(schedule, self._settings.policy(), answered=answered)
+        self._desk.begin(schedule, standby=self._standby or self._resumes)
+        if self._resumes:
+            self._succession.resume()
+        if self._standby:
+            self._say_ready()
         waiting, self._before_schedule = self._before_schedule, []
         for handler, delivery in waiting:
             handler(delivery)
@@ -175,12 +268,12 @@ class RendezvousServer:
         Counted from the connection: a broker that is not there yet has said nothing.
         """
         await asyncio.wait({starting})
-        if self._core is not None:
+        if self._desk.core is not None:
             await asyncio.sleep(_SETTLE_S)
             self._keeper.publish_given()
             return
         await asyncio.sleep(self._settings.schedule_wait_ms / 1000)
-        if self._core is None:
+        if self._desk.core is None:
             raise Misuse(
                 f"There is no schedule for {self._topics.task}: none was given, and {self._topics.schedule} has none.",
                 "Name a schedule file in the settings, or publish one (retained).",
@@ -191,54 +284,83 @@ class RendezvousServer:
         said: dict[str, int] = {}
         while True:
             await asyncio.sleep(self._settings.state_every_ms / 1000)
+            self._attainment.write_when_due(self._clock.monotonic_ns())
             counts = self._counts_now()
             if counts != said:
                 said = counts
                 self._presence.publish()
 
     def _counts_now(self) -> dict[str, int]:
-        open_now = self._core.open_count if self._core is not None else 0
+        core = self._desk.core
+        open_now = core.open_count if core is not None else 0
         return {**self.counts, "open": open_now, "held": len(self._held)}
 
     # arrivals
 
     def _input_arrived(self, delivery: Delivery) -> None:
-        core = self._core
+        core = self._desk.core
         if core is None:
             self._wait_for_schedule(self._input_arrived, delivery)
             return
         try:
-            asked = reading.read_request(delivery, self._topics)
+            asked = reading.read_input(delivery, self._topics)
+            if isinstance(asked, Token):
+                self._succession.token(asked)
+                delivery.ack()
+                return
         except PeerError as error:
             self._refuse(delivery, error)
             return
-        self.counts["requests"] += 1
+        active = self._succession.side == "active"
+        self.counts["requests"] += active
+        self._budget.request_arrived()
+        if active and asked.request.diagnostics is not None:
+            version = core.schedule_version
+            asked = diagnosed(asked, self._refusals, qa=self._settings.qa, schedule_version=version)
+            if asked.diagnosis.fault is not None and asked.diagnosis.fault.kind == "error":
+                self.counts["fault-error"] += 1
+                self._refuse(delivery, PeerError("An error on purpose: the request asked the rendezvous for it."))
+                return
         now = self._clock.monotonic_ns()
-        event = reading.to_event(asked, self._boot, now, self._override(asked))
+        self._traces.arrived(asked.request, now)
+        event = reading.to_event(asked, self._boot, now, self._override(asked) if active else None)
         self._held.hold(event.request_id, delivery)
-        self._tell(core, event, now)
-        if not core.knows(event.request_id):  # answered once, and the answer is lost: better another than none
-            self._tell(core, event, now)
+        actions = self._desk.tell(event, now)
+        if not core.knows(event.request_id) and any(
+            isinstance(action, Noted) and action.kind is Kind.REPEATED_REQUEST for action in actions
+        ):  # answered once, and the answer is lost: better another than none
+            self._desk.tell(event, now)
 
     def _word_arrived(self, delivery: Delivery) -> None:
-        core = self._core
+        core = self._desk.core
         if core is None:
             self._wait_for_schedule(self._word_arrived, delivery)
+            return
+        now = self._clock.monotonic_ns()
+        if not self._budget.allows(last_level(delivery.topic), now):
+            self.counts["word-over-budget"] += 1
+            delivery.ack()
             return
         try:
             word = reading.read_word(delivery)
         except PeerError as error:
             self._refuse(delivery, error)
             return
-        actions = self._tell(core, word, self._clock.monotonic_ns())
+        if isinstance(word, Token):
+            self._token_passed_on(last_level(delivery.topic))
+            delivery.ack()
+            return
+        if self._succession.side == "standby":
+            self._lately.append((now, word))
+        actions = self._desk.tell(word, now)
         refused = any(isinstance(action, Noted) and action.event_id == word.message_id for action in actions)
         if not refused and (core.is_open(word.request_id) or word.request_id in self._held):
-            self._held.hold(word.request_id, delivery)
+            self._held.hold(word.request_id, delivery, self._scores_session)
         else:
             delivery.ack()
 
     def _state_arrived(self, delivery: Delivery) -> None:
-        core = self._core
+        core = self._desk.core
         if core is None:
             self._wait_for_schedule(self._state_arrived, delivery)
             return
@@ -247,7 +369,7 @@ class RendezvousServer:
         except PeerError as error:
             self._refuse(delivery, error)
             return
-        self._tell(core, event, self._clock.monotonic_ns())
+        self._desk.tell(event, self._clock.monotonic_ns())
         delivery.ack()
 
     def _wait_for_schedule(self, handler: Handler, delivery: Delivery) -> None:
@@ -266,11 +388,11 @@ class RendezvousServer:
             return
         if taken is not None:
             message_id, schedule = taken
-            if self._core is None:
+            if self._desk.core is None:
                 self._begin(schedule)
             else:
                 event = ScheduleReplaced(message_id=message_id, schedule=schedule)
-                self._tell(self._core, event, self._clock.monotonic_ns())
+                self._desk.tell(event, self._clock.monotonic_ns())
         delivery.ack()
 
     def _override(self, asked: Asked) -> Schedule | None:
@@ -294,75 +416,54 @@ class RendezvousServer:
         self.counts["dead-letters"] += 1
         self._letters.send(delivery, str(error))
 
-    # what the core wants done
+    # a hand-over
 
-    def _tell(self, core: Rendezvous, event: Event, now: int) -> tuple[Action, ...]:
-        actions = core.handle(event, now)
-        self._act(actions)
-        self._arm(core)
-        return actions
+    def _other_said(self, delivery: Delivery) -> None:
+        delivery.ack()
+        try:
+            state = decode(delivery.payload) if delivery.payload else None
+        except Malformed:
+            return
+        if state is None or isinstance(state, RoleState):
+            self._succession.other_said(state)
 
-    def _wake(self) -> None:
-        self._timer = None
-        core = self._core
+    def _token_passed_on(self, model: str) -> None:
+        """A model has read the stream to the token."""
+        name = f"tokens-{model}"
+        if name in self.counts or sum(one.startswith("tokens-") for one in self.counts) < _MAX_MODELS:
+            self.counts[name] += 1
+
+    def _tell_now(self, event: Event) -> None:
+        """What comes out of a hand-over. Words that overtook the token belong to requests behind it."""
+        core, now = self._desk.core, self._clock.monotonic_ns()
         if core is None:
             return
-        try:
-            self._act(core.expire(self._clock.monotonic_ns()))
-            self._arm(core)
-        except Exception as error:  # noqa: BLE001 - a defect: run() raises it, the process ends loudly
-            self._defect(error)
+        for action in self._desk.tell(event, now):
+            repeated = isinstance(action, Noted) and action.kind is Kind.REPEATED_REQUEST
+            if repeated and not core.knows(action.request_id):
+                self._held.release(action.request_id)  # its answer is lost; asked again, it is answered anew
+        if not core.standby:
+            lately, self._lately = self._lately, deque(maxlen=0)
+            for at, word in lately:
+                if now - at <= _OVERTAKES_NS:
+                    self._desk.tell(word, now)
 
-    def _arm(self, core: Rendezvous) -> None:
-        """One timer, never later than the core's deadline; an earlier one that is left over finds nothing to do."""
-        deadline = core.deadline()
-        if deadline is None or (self._timer is not None and self._timer_ns <= deadline):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_ns = deadline
-        delay = max(0, deadline - self._clock.monotonic_ns()) / 1e9
-        self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
-
-    def _act(self, actions: tuple[Action, ...]) -> None:
-        for action in actions:
-            if isinstance(action, Answer):
-                self._answer(action)
-            elif isinstance(action, Noted):
-                self.counts[action.kind] += 1
-                if action.kind is Kind.REPEATED_REQUEST:
-                    self._repeat(action.request_id)
-            else:
-                self._closed(action)
-
-    def _answer(self, answer: Answer) -> None:
-        asked = answer.context
-        if not isinstance(asked, Asked) or self._publisher is None:
-            raise TypeError("an answer without its question")
-        stored = Stored(
-            topic=asked.request.return_address,
-            payload=results.build(answer, asked, self._clock, self._node),
-            response_topic=asked.response_topic,
-            correlation=asked.correlation,
-        )
-        self._publisher.send(answer.request_id, stored)
-        self.counts[answer.cause] += 1
-
-    def _repeat(self, request_id: str) -> None:
-        if self._publisher is not None and self._core is not None and not self._publisher.again(request_id):
-            self._core.forget(request_id)
-
-    def _closed(self, closed: Closed) -> None:
-        """Late scores of a mailbox: what would have been there with more patience."""
-        if any(outcome.status == "answered" and not outcome.ignored for outcome in closed.late):
-            self.counts["late-after-" + closed.cause] += 1
+    def _end(self) -> None:
+        if self._stop is not None:
+            self._stop.set()
 
     # trouble
 
-    def _connection(self, up: bool) -> None:
-        if not up:
-            self._held.forget()
+    def _connection(self, session: str, up: bool) -> None:
+        if up:
+            return
+        self._held.forget(session)
+        if self._scores_bus is self._bus:
             self._before_schedule.clear()
+            return
+        words_lost = session == _SCORES  # the others are still to be acknowledged
+        waiting = self._before_schedule
+        self._before_schedule = [entry for entry in waiting if (entry[0] == self._word_arrived) != words_lost]
 
     def _guarded(self, handler: Handler, delivery: Delivery) -> None:
         try:

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import SystemClock
+from roost_broker.faults import Fault
 from roost_broker.frames import FrameStore
 from roost_broker.ids import new_id
 from roost_broker.messages import DeadLetter, Declined, Input, Message, ModelState, Request, Score, decode, encode
@@ -24,7 +25,7 @@ from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import ramps
 from roost_models.bundle.writing import write_bundle
 from roost_models.inference.images import encode_png
-from roost_models.scaffold.faults import Faults
+from roost_models.scaffold.partition import Partition
 from roost_models.scaffold.presence import model_will
 from roost_models.scaffold.role import Scaffold, ScaffoldSettings, receive_maximum
 
@@ -172,17 +173,18 @@ async def serving(
     bundle: Bundle,
     frames: FrameStore,
     *,
-    faults: Faults | None = None,
+    faults: Fault | None = None,
     settings: ScaffoldSettings = QUICK,
     wait: str = "ready",
+    partition: Partition = Partition(),  # noqa: B008 — frozen
 ) -> AsyncIterator[tuple[Watcher, Scaffold]]:
     """A scaffold that runs as long as the block, and a watcher of it."""
-    watcher = Watcher(place.bus("watcher"), place.topics)
+    watcher = Watcher(place.bus(f"watcher{partition.replica or ''}"), place.topics)
     watcher.listen()
     await watcher.bus.start()
-    will = model_will(place.topics, "champion", 3, CLOCK, bundle)
+    will = model_will(place.topics, "champion", 3, CLOCK, bundle, partition.replica)
     scaffold = Scaffold(
-        place.bus("champion", will=will, receive_maximum=receive_maximum(bundle)),
+        place.bus(f"champion{partition.replica or ''}", will=will, receive_maximum=receive_maximum(bundle)),
         place.topics,
         "champion",
         bundle,
@@ -192,12 +194,13 @@ async def serving(
         session=3,
         faults=faults,
         settings=settings,
+        partition=partition,
     )
     stop = asyncio.Event()
     running = asyncio.ensure_future(scaffold.run(stop))
     try:
-        if wait:
-            await watcher.state(wait)
+        while wait and (await watcher.state(wait)).replica != partition.replica:
+            pass
         yield watcher, scaffold
     finally:
         stop.set()

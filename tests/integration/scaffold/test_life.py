@@ -8,10 +8,10 @@ import pytest
 from scaffold_world import BRIGHTNESS, Gate, Place, Watcher, bundle_in, question, serving
 
 from roost_broker.errors import RoostError
+from roost_broker.faults import Fault
 from roost_broker.frames import FrameStore
 from roost_broker.messages import Declined, ModelState, Score
 from roost_models.inference.warming import ModelFailed
-from roost_models.scaffold.faults import Faults
 from roost_models.scaffold.role import ScaffoldSettings
 
 
@@ -86,7 +86,7 @@ def test_an_evaluation_that_never_ends_ends_the_process_aloud(memory: Place, tmp
     settings = ScaffoldSettings(state_interval_ms=20, max_evaluation_ms=100)
 
     async def main() -> None:
-        hang = Faults.parse("hang")
+        hang = Fault.parse("hang")
         serve = serving(memory, bundle_in(tmp_path), FrameStore(tmp_path), faults=hang, settings=settings)
         async with serve as (watcher, _):
             await watcher.ask(question())
@@ -103,7 +103,7 @@ def test_what_was_not_answered_when_the_process_died_is_delivered_to_the_next(
 
     async def main() -> None:
         request = question()
-        hang = Faults.parse("hang")
+        hang = Fault.parse("hang")
         async with serving(place, bundle_in(tmp_path), FrameStore(tmp_path), faults=hang) as (watcher, scaffold):
             await watcher.ask(request)
             while not scaffold.counts["requests"]:

@@ -20,6 +20,8 @@ from roost_broker.messages import (
     FrameRef,
     Hop,
     Info,
+    InjectedState,
+    InjectedValue,
     Input,
     Issued,
     Message,
@@ -117,6 +119,14 @@ EXAMPLES: tuple[Message, ...] = (
         counts={"answered": 5},
     ),
     RoleState(**HEAD, role="decoy", state="ready", session=3, version="0.1.0", detail="d", counts={"archived": 1}),
+    InjectedState(
+        **HEAD,
+        task="henhouse",
+        role="injector-henhouse",
+        values={
+            "door": InjectedValue(value="open", condition="stale", age_ms=90_000, source="topic a/b", problem="empty")
+        },
+    ),
     Availability(**HEAD, state="online", session=4),
     Info(
         **HEAD,
@@ -248,6 +258,7 @@ def test_every_topic_that_is_built_is_in_the_catalogue_with_its_schema() -> None
         task.schedule: ("roost.schedule/1",),
         task.model_state("fast"): ("roost.model-state/1",),
         task.model_state("fast", 2): ("roost.model-state/1",),
+        task.state: ("roost.state/1",),
         task.traces: ("roost.trace/1",),
         task.deadletter: ("roost.deadletter/1",),
         camera.motion: ("roost.motion/1",),

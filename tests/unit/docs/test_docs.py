@@ -14,6 +14,7 @@ import pytest
 
 from roost_broker.clock import MS
 from roost_broker.messages import Score, decode
+from roost_broker.shares import place
 from roost_rendezvous import schedule as schedules
 from roost_rendezvous.mailbox.actions import Answer
 from roost_rendezvous.mailbox.core import Rendezvous
@@ -25,7 +26,7 @@ PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-_ROW = re.compile(r"^\| `([^`]+)` \| (\S+) \| (\d+) ms \| (\w+) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| `([^`]+)` \| ([\w: ]+) \| (\d+) ms \| (\w+) \|$", re.MULTILINE)
 MODELS = ("champion", "fast", "rules", "canary")
 
 
@@ -78,28 +79,51 @@ def test_the_picture_is_well_formed_and_refers_to_nothing_outside() -> None:
 
 
 def test_the_schedule_of_the_page_is_the_one_that_is_shipped() -> None:
-    (block,) = blocks("schedule.md", "toml")
-    shown = schedules.parse(tomllib.loads(block))
+    shown = schedules.parse(tomllib.loads(blocks("schedule.md", "toml")[0]))
     shipped = schedules.load(ROOT / "models" / "henhouse" / "schedule.toml")
     assert shown == shipped
 
 
-def play(what: str) -> Answer:
+def predictions() -> list[tuple[str, str, str, str, str]]:
+    """Every row of the schedule page, behind the TOML that it is about: the page's first schedule and one addition."""
+    text = (DOCS / "schedule.md").read_text(encoding="utf-8")
+    first, *additions = [(found.start(), found[2]) for found in _BLOCK.finditer(text) if found[1] == "toml"]
+    rows = []
+    for row in _ROW.finditer(text):
+        addition = [body for start, body in additions if start < row.start()][-1:]
+        rows.append((json.dumps([first[1], *addition]), row[1], row[2], row[3], row[4]))
+    return rows
+
+
+def schedule_of(texts: str) -> schedules.Schedule:
+    first, *additions = [tomllib.loads(text) for text in json.loads(texts)]
+    for addition in additions:
+        first |= addition
+    return schedules.parse(first)
+
+
+def play(schedule: schedules.Schedule, what: str) -> Answer:
     """Play one row through the server's core: request at 0, each model as the row says."""
-    (block,) = blocks("schedule.md", "toml")
-    core = Rendezvous(schedules.parse(tomllib.loads(block)))
+    core = Rendezvous(schedule)
     events: list[tuple[int, Event]] = []
-    for model in MODELS:
+    request_id, tags = "r", {}
+    for model in {*MODELS, *schedule.models}:
         core.handle(ModelUp(message_id="up", model=model, session=1), 0)
     for part in what.split(", "):
         model, *rest = part.split()
-        if rest == ["gone"]:
+        if model == "camera":
+            tags = {"camera": rest[0]}
+        elif model == "request":
+            request_id = rest[0]
+        elif rest == ["gone"]:
             core.handle(ModelGone(message_id="gone", model=model, session=1), 0)
         elif rest[0] == "declined":
-            events.append((int(rest[1]), DeclinedArrived(message_id="d", request_id="r", model=model)))
+            events.append((int(rest[1]), DeclinedArrived(message_id="d", request_id=request_id, model=model)))
         else:
-            events.append((int(rest[0]), ScoreArrived(message_id="s", request_id="r", model=model, label="hen")))
-    done = list(core.handle(RequestArrived(message_id="q", request_id="r", opened_ns=0, deadline_ms=2000), 0))
+            label = rest[1] if len(rest) > 1 else "hen"
+            events.append((int(rest[0]), ScoreArrived(message_id="s", request_id=request_id, model=model, label=label)))
+    question = RequestArrived(message_id="q", request_id=request_id, opened_ns=0, deadline_ms=2000, tags=tags)
+    done = list(core.handle(question, 0))
     waiting = sorted(events, key=lambda event: event[0])
     while not (answers := [action for action in done if isinstance(action, Answer)]):
         deadline = core.deadline()
@@ -112,19 +136,35 @@ def play(what: str) -> Answer:
     return answers[0]
 
 
-@pytest.mark.parametrize(
-    ("what", "official", "at", "cause"), _ROW.findall((DOCS / "schedule.md").read_text(encoding="utf-8"))
-)
-def test_the_server_does_what_the_page_predicts(what: str, official: str, at: str, cause: str) -> None:
-    answer = play(what)
+@pytest.mark.parametrize(("texts", "what", "official", "at", "cause"), predictions(), ids=lambda value: value[:60])
+def test_the_server_does_what_the_page_predicts(texts: str, what: str, official: str, at: str, cause: str) -> None:
+    schedule = schedule_of(texts)
+    answer = play(schedule, what)
     named = answer.chosen.model if answer.chosen is not None else answer.label
+    if named in schedule.quorum:
+        named += f": {answer.label}"
     assert (named, answer.elapsed_ns, answer.cause) == (official, int(at) * MS, cause)
 
 
 def test_the_page_predicts_enough() -> None:
-    rows = _ROW.findall((DOCS / "schedule.md").read_text(encoding="utf-8"))
-    assert len(rows) >= 10
+    rows = predictions()
     assert {cause for *_, cause in rows} == {"preferred", "fallback", "default"}
+    found: dict[str, int] = {}
+    for texts, *_ in rows:
+        found[texts] = found.get(texts, 0) + 1
+    used = [schedule_of(texts) for texts in found]
+    for table in ("rollout", "random", "sample", "quorum", "rank"):
+        assert any(getattr(schedule, table) for schedule in used), f"no row plays {table}"
+    assert next(iter(found.values())) >= 10
+    assert min(found.values()) >= 3
+
+
+def test_the_places_of_cameras_that_the_page_names_are_those_of_the_hash() -> None:
+    text = (DOCS / "schedule.md").read_text(encoding="utf-8")
+    for camera in ("roof", "west", "door"):
+        said = re.search(rf"`{camera}` has (0\.\d\d)|`{camera}` (0\.\d\d)", text)
+        assert said is not None
+        assert f"{place('challenger', camera):.2f}" == (said[1] or said[2])
 
 
 def test_the_walk_through_of_adding_a_model_can_be_walked(tmp_path: Path) -> None:
@@ -160,6 +200,6 @@ def test_the_settings_of_the_walk_through_are_settings() -> None:
     section, schedule_line = blocks("add-a-model.md", "toml")
     table = tomllib.loads(section)["tasks"]["henhouse"]["models"]["brightness"]
     assert ModelSettings(**table).bundle == "bundles/brightness"
-    (block,) = blocks("schedule.md", "toml")
+    block = blocks("schedule.md", "toml")[0]
     changed = schedules.parse({**tomllib.loads(block), **tomllib.loads(schedule_line)})
     assert changed.ignore == ("canary", "brightness")

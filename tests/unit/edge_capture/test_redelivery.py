@@ -39,6 +39,31 @@ def test_while_the_broker_is_away_nothing_is_published_and_afterwards_all() -> N
     assert core.handle(LinkChanged(up=True), 60 * SECOND) == (Publish("a", 1), Publish("b", 1))
 
 
+def test_after_a_reconnect_it_is_asked_again_soon_because_the_others_may_not_be_back_yet() -> None:
+    core = connected()
+    core.handle(Accepted("old"), 0)
+    core.handle(PublicationEnded("old"), 0)
+    core.handle(LinkChanged(up=False), 100 * MS)
+    assert core.handle(LinkChanged(up=True), 200 * MS) == (Publish("old", 2),)
+    core.handle(PublicationEnded("old"), 210 * MS)
+    assert core.handle(Accepted("new"), 220 * MS) == (Publish("new", 1),)
+    core.handle(PublicationEnded("new"), 220 * MS)
+    assert core.expire(449 * MS) == ()
+    assert core.expire(470 * MS) == (Publish("old", 3), Publish("new", 2))
+    core.handle(PublicationEnded("old"), 480 * MS)
+    assert core.expire(969 * MS) == ()
+    assert core.expire(970 * MS) == (Publish("old", 4),)  # the pause doubles from there
+
+
+def test_when_all_have_had_time_to_return_the_usual_pause_counts_again() -> None:
+    core = connected()
+    core.handle(LinkChanged(up=False), 0)
+    core.handle(LinkChanged(up=True), 0)
+    core.handle(Accepted("a"), 2 * SECOND)
+    core.handle(PublicationEnded("a"), 2 * SECOND)
+    assert core.deadline() == 3 * SECOND
+
+
 def test_it_is_closed_by_receipt_and_result_in_either_order_and_then_forgotten() -> None:
     for first, second in ((ReceiptSeen("a"), ResultSeen("a")), (ResultSeen("a"), ReceiptSeen("a"))):
         core = connected()
@@ -73,7 +98,7 @@ def test_after_a_reconnect_what_is_open_is_published_at_once_with_a_short_pause_
     core.handle(LinkChanged(up=False), 2 * SECOND)
     assert core.handle(LinkChanged(up=True), 2 * SECOND) == (Publish("a", 3),)
     core.handle(PublicationEnded("a"), 2 * SECOND)
-    assert core.deadline() == 3 * SECOND
+    assert core.deadline() == 2 * SECOND + 250 * MS
 
 
 def test_a_publication_on_its_way_is_not_repeated_even_after_a_reconnect() -> None:

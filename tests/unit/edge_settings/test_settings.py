@@ -84,6 +84,7 @@ def test_everything_a_role_keeps_has_a_place_of_its_own(tmp_path: Path) -> None:
         layout.journal("nest"),
     ]
     places += [layout.journal("door"), layout.outbox, layout.session("alerts"), layout.log("alerts"), layout.bundles]
+    places += [layout.traces]
     assert len(set(places)) == len(places)
     assert all(layout.data in place.parents for place in places)
 
@@ -94,6 +95,7 @@ def test_consumers_are_planned_before_producers_and_each_task_has_its_own_roles(
         "rendezvous-door",
         "decoy-nest",
         "decoy-door",
+        "monitor",
         "alerts",
         "model-nest-a",
         "model-nest-b",
@@ -112,10 +114,10 @@ def test_cameras_stop_before_the_injector_and_the_injector_before_those_who_answ
 
 
 def test_names_that_would_coincide_are_refused(tmp_path: Path) -> None:
-    text = '[node]\nname = "n"\n[tasks.a]\nschedule = "s"\nmodels.b-c.bundle = "x"\n'
-    text += '[tasks.a-b]\nschedule = "s"\nmodels.c.bundle = "x"\n'
+    text = '[node]\nname = "n"\n[tasks.a]\nschedule = "s"\nmodels.y-z.bundle = "x"\n'
+    text += '[tasks.a-y]\nschedule = "s"\nmodels.z.bundle = "x"\n'
     (tmp_path / "roost.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(Misuse, match="'model-a-b-c'"):
+    with pytest.raises(Misuse, match="'model-a-y-z'"):
         plan(load(tmp_path / "roost.toml"))
 
 

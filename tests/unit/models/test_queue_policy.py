@@ -13,6 +13,7 @@ from roost_models.scaffold.queue_policy import (
     Finished,
     QueuePolicy,
     QueueSettings,
+    Warmed,
 )
 
 
@@ -86,12 +87,22 @@ class Queue(RuleBasedStateMachine):
     """Any order of arrivals, ends and waking: each request gets one outcome, bounds hold, the newest is safe."""
 
     @initialize(
-        strategy=st.sampled_from(["skip", "batch"]),
+        strategy=st.sampled_from(["skip", "batch", "auto"]),
+        works=st.sets(st.sampled_from([2, 4, 6])),
+        costs=st.tuples(*[st.integers(0, 60)] * 4),
         max_waiting=st.integers(1, 6),
         max_age=st.one_of(st.none(), st.integers(1, 50)),
         sizes=st.sampled_from([(1,), (1, 2), (1, 4), (1, 2, 6)]),
     )
-    def begin(self, strategy: str, max_waiting: int, max_age: int | None, sizes: tuple[int, ...]) -> None:
+    def begin(
+        self,
+        strategy: str,
+        works: set[int],
+        costs: tuple[int, ...],
+        max_waiting: int,
+        max_age: int | None,
+        sizes: tuple[int, ...],
+    ) -> None:
         self.settings = QueueSettings(
             strategy=strategy,  # type: ignore[arg-type] # sampled
             max_waiting=max_waiting,
@@ -99,6 +110,9 @@ class Queue(RuleBasedStateMachine):
             sizes=sizes,
         )
         self.policy = QueuePolicy(self.settings)
+        self.sizes = {1, *works} & set(sizes)  # not every size of the bundle works
+        self.policy.handle(Warmed({size: costs[size % 4] for size in sorted(self.sizes)}), 0)
+        self.expires: dict[str, int | None] = {}
         self.now = 0
         self.arrived: list[str] = []
         self.outcomes: dict[str, str] = {}
@@ -111,7 +125,8 @@ class Queue(RuleBasedStateMachine):
                 self.outcomes[name] = "evaluate" if isinstance(action, Evaluate) else action.reason
             if isinstance(action, Evaluate):
                 assert not self.computing, "the model was given two things at once"
-                assert len(action.request_ids) in self.settings.sizes
+                assert len(action.request_ids) in self.sizes
+                assert all((self.expires[name] or self.now + 1) > self.now for name in action.request_ids)
                 assert list(action.request_ids) == sorted(action.request_ids, key=int)
                 self.computing = action.request_ids
             elif action.reason == "behind":
@@ -130,15 +145,17 @@ class Queue(RuleBasedStateMachine):
         name = str(len(self.arrived))
         self.arrived.append(name)
         expires = None if patience is None else self.now + patience
+        self.expires[name] = expires
         self.apply(self.policy.handle(Arrived(name, expires), self.now), newest=name)
 
     @precondition(lambda self: self.computing)
-    @rule(later=st.integers(0, 20))
-    def the_model_finishes(self, later: int) -> None:
+    @rule(later=st.integers(0, 20), typical=st.booleans())
+    def the_model_finishes(self, later: int, typical: bool = True) -> None:
         self.now += later
         self.wake()
         self.computing = ()
-        self.apply(self.policy.handle(Finished(), self.now))
+        newest = self.arrived[-1] if self.policy.waiting else None
+        self.apply(self.policy.handle(Finished(typical), self.now), newest=newest)
 
     @rule(later=st.integers(0, 60))
     def the_timer_wakes(self, later: int) -> None:

@@ -40,3 +40,17 @@ def test_after_a_lost_connection_nothing_is_acknowledged() -> None:
     held.release("r1")
     assert acked == []
     assert len(held) == 0
+
+
+def test_when_one_session_is_lost_what_the_other_delivered_is_still_acknowledged() -> None:
+    acked: list[str] = []
+    held = HeldDeliveries(10)
+    held.hold("r1", deliver(acked, "request"))
+    held.hold("r1", deliver(acked, "score"), "scores")
+    held.hold("r2", deliver(acked, "other score"), "scores")
+    held.forget("scores")
+    assert len(held) == 1
+    assert "r2" not in held
+    held.release("r1")
+    assert acked == ["request"]
+    assert len(held) == 0

@@ -119,3 +119,67 @@ def test_a_copy_somebody_made_beside_the_journal_disturbs_nothing(tmp_path: Path
     assert list(again.ids()) == [an_id(1)]
     again.close()
     assert (tmp_path / "answers-old.jsonl").read_bytes() == b"kept"
+
+
+def test_two_slots_write_their_own_files_and_find_each_others_answers(tmp_path: Path) -> None:
+    old = AnswerJournal(tmp_path)
+    old.write(an_id(1), stored(1))
+    new = AnswerJournal(tmp_path, slot="b")
+    assert list(new.ids()) == [an_id(1)]
+    old.write(an_id(2), stored(2))
+    new.write(an_id(3), stored(3))
+    assert new.find(an_id(1)) == stored(1)
+    assert new.find(an_id(2)) == stored(2), "written since the last look"
+    assert old.find(an_id(3)) == stored(3)
+    assert {path.name for path in tmp_path.iterdir()} == {"answers-000001.jsonl", "answers-000001-b.jsonl"}
+    old.close()
+    new.close()
+
+
+def test_a_line_that_the_other_slot_is_just_writing_is_left_alone_and_found_when_it_is_whole(tmp_path: Path) -> None:
+    old = AnswerJournal(tmp_path)
+    old.write(an_id(1), stored(1))
+    old.write(an_id(2), stored(2))
+    old.close()
+    path = tmp_path / "answers-000001.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    new = AnswerJournal(tmp_path, slot="b")
+    assert list(new.ids()) == [an_id(1)]
+    assert path.read_bytes() == whole[:-5]
+    path.write_bytes(whole)
+    new.refresh()
+    assert list(new.ids()) == [an_id(1), an_id(2)]
+    assert new.find(an_id(2)) == stored(2)
+    new.close()
+
+
+def test_an_answer_in_a_file_that_the_other_slot_has_removed_is_forgotten(tmp_path: Path) -> None:
+    old = AnswerJournal(tmp_path, remember=10)
+    for number in range(5):
+        old.write(an_id(number), stored(number))
+    new = AnswerJournal(tmp_path, slot="b", remember=40)
+    new.write(an_id(100), stored(100))
+    for number in range(5, 40):
+        old.write(an_id(number), stored(number))
+    assert new.find(an_id(1)) is None
+    assert new.find(an_id(39)) == stored(39)
+    assert new.find(an_id(100)) == stored(100)
+    assert len(list(new.ids())) <= 40
+    old.close()
+    new.close()
+
+
+def test_after_several_changes_of_slot_the_newest_answers_are_remembered_in_order(tmp_path: Path) -> None:
+    import os
+
+    for turn, slot in enumerate(("", "b", "")):
+        journal = AnswerJournal(tmp_path, slot=slot)
+        journal.write(an_id(turn), stored(turn))
+        journal.close()
+        for age, path in enumerate(sorted(tmp_path.iterdir(), key=lambda one: one.stat().st_mtime_ns)):
+            os.utime(path, ns=(age, age))
+    last = AnswerJournal(tmp_path, slot="b")
+    assert list(last.ids())[-1] == an_id(2)
+    assert last.find(an_id(1)) == stored(1)
+    last.close()

@@ -1,6 +1,7 @@
 """Results on the wire: complete, bounded, and never unpublishable."""
 
 import pytest
+from msgspec.structs import replace
 
 from roost_broker.clock import VirtualClock
 from roost_broker.messages import (
@@ -18,6 +19,7 @@ from roost_broker.messages import (
 )
 from roost_rendezvous.mailbox.actions import Answer
 from roost_rendezvous.mailbox.events import ScoreArrived
+from roost_rendezvous.mailbox.quorum import Vote, count
 from roost_rendezvous.server.results import Asked, build
 
 ID = "0" * 31 + "1"
@@ -113,6 +115,36 @@ def test_a_model_that_repeats_the_questions_way_before_its_own_hop_does_not_doub
     traced = built(answer, a_request(provenance=Provenance(path=way), diagnostics=Diagnostics(trace=True)))
     whole = [*(hop.component for hop in way), "model champion", "rendezvous"]
     assert [hop.component for hop in traced.provenance.path] == whole[-32:]
+
+
+def test_a_requests_own_schedule_is_recorded_in_the_provenance_whatever_the_cause() -> None:
+    for outputs in (None, [Output(label="hen", score=0.9)]):
+        answer = replace(an_answer(outputs), override=True)
+        overrides = ["fault slow:100"]
+        result = built(answer, a_request(provenance=Provenance(overrides=overrides)))
+        assert result.provenance.overrides == ["fault slow:100", "schedule v"]
+    assert built(an_answer(None), a_request()).provenance.overrides == []
+
+
+def test_cohort_and_propensity_are_in_the_result_and_cost_the_others_nothing() -> None:
+    answer = replace(an_answer([Output(label="hen", score=0.9)]), cohort="challenger", propensity=0.1)
+    result = built(answer, a_request())
+    assert (result.cohort, result.propensity) == ("challenger", 0.1)
+    plain = build(an_answer(None), Asked(a_request()), VirtualClock(), "n")
+    assert b"cohort" not in plain
+    assert b"propensity" not in plain
+
+
+def test_a_quorums_outputs_are_the_shares_of_its_votes() -> None:
+    ballot = count([Vote("hen", 0.5), Vote("hen", 0.7), Vote("egg", 0.9)], 4)
+    score = ScoreArrived(
+        message_id=ID, request_id=ID, model="jury", label=ballot.label, score=ballot.score, context=ballot
+    )
+    result = built(replace(an_answer([Output(label="x", score=0)]), chosen=score), a_request())
+    assert result.answer is not None
+    assert (result.answer.model, result.answer.version, result.answer.label) == ("jury", "", "hen")
+    assert result.answer.score == pytest.approx(0.6)
+    assert result.answer.outputs == [Output(label="hen", score=2 / 3), Output(label="egg", score=1 / 3)]
 
 
 def test_a_provenance_that_is_full_keeps_the_newest_hops() -> None:

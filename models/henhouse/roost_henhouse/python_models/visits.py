@@ -4,17 +4,19 @@ A visit begins with a request that no other of the same camera came shortly befo
 requests of the last hour, by camera, so a replay of the last hour and two minutes gives it whole.
 """
 
+from typing import Any
+
 HOUR_MS = 3_600_000
 PAUSE_MS = 120_000
 USUAL = 3
 
 
-def fresh():
+def fresh() -> dict[str, list[int]]:
     """No request seen."""
     return {}
 
 
-def observe(memory, context):
+def observe(memory: dict[str, list[int]], context: Any) -> int:
     """Add this request; the visits of the last hour, this one included, are what `predict` may know."""
     now = context.at_ms
     moments = memory.setdefault(context.tags.get("camera", ""), [])
@@ -30,7 +32,7 @@ def observe(memory, context):
     )
 
 
-def predict(image, context):
+def predict(image: Any, context: Any) -> dict[str, float]:
     """Quiet, usual or busy; sure when far from the usual number of visits."""
     visits = context.past or 0
     busy = visits / (visits + USUAL)

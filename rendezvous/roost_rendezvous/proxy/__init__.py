@@ -1,0 +1,1 @@
+"""HTTP in front of every task of a device: a question in a POST, the official result in its answer."""

@@ -1,0 +1,113 @@
+"""`roost schedule` on a device that is switched off: what the rendezvous has written down is enough."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from roost_broker.errors import PeerError
+from roost_broker.messages import ModelOutcome
+from roost_edge.cli.app import app
+from roost_rendezvous import schedule as schedules
+from roost_rendezvous.server.attainment import ENOUGH, Attainment
+from roost_rendezvous.server.schedule_history import Entry, ScheduleHistory
+
+SCHEDULE = """
+task = "nest"
+sla_ms = 2000
+[[step]]
+after_ms = 0
+accept = ["champion"]
+[default]
+after_ms = 1900
+label = "unknown"
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    (tmp_path / "nest.toml").write_text(SCHEDULE, encoding="utf-8")
+    path = tmp_path / "roost.toml"
+    path.write_text(
+        '[node]\nname = "coop-1"\ndata = "data"\n[broker]\nport = 9\nconnect_timeout_s = 1\n'
+        '[tasks.nest]\nschedule = "nest.toml"\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def journal(settings: Path) -> Path:
+    return settings.parent / "data" / "journal" / "nest"
+
+
+def was_in_force(settings: Path, *labels: str) -> list[str]:
+    """Schedules that differ by the label of their default; returns their versions."""
+    history, versions = ScheduleHistory(journal(settings)), []
+    for number, label in enumerate(labels):
+        loose = schedules.to_object(schedules.load(settings.parent / "nest.toml"))
+        agreed = schedules.parse({**loose, "default": {"after_ms": 1900, "label": label}})
+        versions.append(agreed.version)
+        history.add(
+            Entry(
+                at=1_800_000_000_000 + number, version=agreed.version, schedule=schedules.to_object(agreed),
+                author="ann", why=f"label {label}", message_id=f"{number:032x}", totals={"requests": 10 * number},
+            )
+        )  # fmt: skip
+    return versions
+
+
+def roost(*words: str) -> Any:
+    return CliRunner().invoke(app, ["schedule", *words])
+
+
+def test_the_history_is_listed_and_given_as_json(settings: Path) -> None:
+    versions = was_in_force(settings, "unknown", "nothing")
+    listed = roost("history", "--settings", str(settings)).stdout.splitlines()
+    assert len(listed) == 3
+    assert all(version in line for version, line in zip(versions, listed[1:], strict=True))
+    assert "10" in listed[1]
+    assert "label nothing" in listed[2]
+    found = json.loads(roost("history", "--settings", str(settings), "--json").stdout)
+    assert [one["entry"]["version"] for one in found] == versions
+    assert found[0]["counts"] == {"requests": 10}
+
+
+def test_a_history_that_is_empty_says_so_and_lists_nothing(settings: Path) -> None:
+    done = roost("history", "--settings", str(settings))
+    assert done.exit_code == 0
+    assert done.stdout == ""
+    assert json.loads(roost("history", "--settings", str(settings), "--json").stdout) == []
+
+
+@pytest.mark.parametrize(("labels", "said"), [((), "ever in force"), (("unknown",), "it is the first")])
+def test_a_roll_back_with_nowhere_to_go_says_so_without_asking_any_broker(
+    settings: Path, labels: tuple[str, ...], said: str
+) -> None:
+    was_in_force(settings, *labels)
+    error = roost("rollback", "--settings", str(settings)).exception
+    assert isinstance(error, PeerError)  # status 1: see `cli.output.complain`
+    assert said in error.problem
+
+
+def test_without_a_broker_show_tells_what_was_written_down_last(settings: Path) -> None:
+    versions = was_in_force(settings, "unknown", "nothing")
+    shown = json.loads(roost("show", "--settings", str(settings), "--json").stdout)
+    assert (shown["version"], shown["rendezvous"], shown["why"]) == (versions[1], "unreachable", "label nothing")
+    assert shown["timeline"]
+
+
+def test_check_warns_of_what_the_device_knows_and_only_when_it_is_asked(settings: Path) -> None:
+    attainment = Attainment(journal(settings), Counter())
+    slow = ModelOutcome(model="champion", version="1", status="answered", elapsed_ms=5000.0)
+    attainment.take([slow] * ENOUGH)
+    attainment.close()
+    file = str(settings.parent / "nest.toml")
+    assert json.loads(roost("check", file, "--json").stdout)["warnings"] == []
+    (warning,) = json.loads(roost("check", file, "--settings", str(settings), "--json").stdout)["warnings"]
+    assert "champion's, after 5000 ms" in warning
+    told = roost("check", file, "--settings", str(settings))
+    assert told.exit_code == 0  # a warning is no refusal
+    assert "warning: " in told.stderr

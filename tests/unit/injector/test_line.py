@@ -1,0 +1,48 @@
+"""What waits for room when the connection is lost."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from roost_broker.bus import Delivery
+from roost_broker.memory import MemoryBroker, MemoryBus
+from roost_rendezvous.injector.line import Line, Outgoing
+
+Run = Callable[..., Any]
+
+
+def test_after_a_lost_connection_only_what_does_not_come_again_still_waits(run: Run) -> None:
+    async def story() -> None:
+        broker = MemoryBroker()
+        bus = MemoryBus(broker, "injector", max_queued=1)
+        reader = MemoryBus(broker, "reader")
+        seen: list[bytes] = []
+        acknowledged: list[bytes] = []
+        everything = asyncio.Event()
+
+        def keep(delivery: Delivery) -> None:
+            seen.append(delivery.payload)
+            delivery.ack()
+            if len(seen) == 2:
+                everything.set()
+
+        reader.subscribe("input", keep)
+        await reader.start()
+        await bus.start()
+        taken: list[Outgoing] = []
+        line = Line(bus, "input", Counter(), taken=taken.append, refused=lambda delivery, why: None)
+        line.add(Outgoing(Delivery("raw", b""), b"sent"))
+        line.add(Outgoing(Delivery("raw", b"", _ack=lambda: acknowledged.append(b"again")), b"comes again"))
+        line.add(Outgoing(Delivery("raw", b""), b"known only here"))
+        line.lost()
+        line.resume()
+        await everything.wait()
+        assert seen == [b"sent", b"known only here"]
+        assert [item.payload for item in taken] == seen
+        assert acknowledged == []
+        line.close()
+        await bus.stop()
+        await reader.stop()
+
+    run(story())
