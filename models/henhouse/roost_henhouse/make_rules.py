@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from roost_henhouse.recipe import BUNDLES, PYTHON_MODELS, Recipe, make_bundle, recipe_parser, say
+from roost_henhouse.recipe import BUNDLES, EVERY_REQUEST, PYTHON_MODELS, Recipe, make_bundle, recipe_parser, say
 from roost_models.bundle.manifest import ImageContract
 
 CONTRACT = ImageContract(width=48, height=36, color="rgb", range="uint8", resize="squeeze", method="box")
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "Its scores are not probabilities: 0.8 for the first rule that holds.",
         command="python -m roost_henhouse.make_rules",
         engine="python",
+        queue=EVERY_REQUEST,
         entry="model.py",
         contract=CONTRACT,
         training={"method": "thresholds set by hand", "seed": 3, "stills": 1400},

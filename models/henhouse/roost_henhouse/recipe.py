@@ -76,6 +76,10 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+EVERY_REQUEST = {"strategy": "batch", "max_waiting": 16, "max_age_ms": 1500}
+"""Queue of a model that others fall back on: it takes them one after the other and lets none go in a burst."""
+
+
 def make_bundle(
     folder: Path,
     recipe: Recipe,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from roost_henhouse.dataset import stills
-from roost_henhouse.recipe import BUNDLES, PYTHON_MODELS, Recipe, make_bundle, recipe_parser, say
+from roost_henhouse.recipe import BUNDLES, EVERY_REQUEST, PYTHON_MODELS, Recipe, make_bundle, recipe_parser, say
 from roost_henhouse.truth import LABELS
 from roost_models.bundle.manifest import ImageContract
 
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "and where they are, no shapes: a grey hen, a jay, and an egg in the straw are what it confuses most.",
         command="python -m roost_henhouse.train_fast",
         engine="python",
+        queue=EVERY_REQUEST,
         entry="model.py",
         contract=CONTRACT,
         training={**asdict(plan), "numpy": np.__version__, "data": "stills rendered by roost_henhouse"},

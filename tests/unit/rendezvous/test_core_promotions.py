@@ -335,7 +335,7 @@ def test_members_of_a_quorum_have_room_in_a_mailbox_flooded_by_strangers() -> No
     ("votes", "winner"),
     [
         ([("hen", 0.1), ("egg", 0.9), ("hen", 0.1)], "hen"),
-        ([("hen", 0.5), ("egg", 0.9)], "egg"),
+        ([("hen", 0.9), ("egg", 0.5)], "hen"),
         ([("hen", 0.5), ("egg", 0.5)], "egg"),
     ],
     ids=["most votes", "then the surer ones", "then the name"],
