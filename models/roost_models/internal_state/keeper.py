@@ -5,7 +5,8 @@ Rules:
 1. A request changes the state once, when it is first observed, in the order of the input stream: whether the model then
    answers it, declines it or skips it. So the state depends on the inputs alone, never on the load.
 2. What `predict` may know of the past is what `observe` returned for that very request, kept with it: a request that
-   is evaluated late, in a batch or again does not see what came after it.
+   is evaluated late, in a batch or again does not see what came after it. It is a copy: the state it was made from
+   goes on changing.
 3. The state is plain JSON values, so that a snapshot restores exactly what was there; anything else is refused when
    it is saved, not discovered when it is needed.
 4. An author's mistake costs the request, not the model: its past is unknown, and it is declined.
@@ -14,6 +15,7 @@ Rules:
 """
 
 from collections import OrderedDict
+from copy import deepcopy
 from typing import Annotated, Any
 
 import msgspec
@@ -30,6 +32,7 @@ class PastUnknown(Exception):
 
 class _Snapshot(Struct, tag_field="schema", tag="roost.internal-state/1", frozen=True, kw_only=True):
     bundle: Digest
+    part: str = ""
     observed: Annotated[int, Meta(ge=0)]
     last: Id | None
     pasts: list[tuple[Id, Any]]
@@ -44,11 +47,14 @@ class _Failed:
 
 
 class InternalState:
-    """See the module. `bundle` is the digest of the model's bundle: another one's state is never taken over."""
+    """See the module. `bundle` is the digest of the model's bundle, `part` the part of the requests that are its own:
+    a state of another bundle or another part is never taken over.
+    """
 
-    def __init__(self, model: PythonModel, bundle: str, *, remember: int = 2000) -> None:
+    def __init__(self, model: PythonModel, bundle: str, *, part: str = "", remember: int = 2000) -> None:
         self._model = model
         self._bundle = bundle
+        self._part = part
         self._remember = remember
         self._memory = model.fresh()
         self._pasts: OrderedDict[str, Any] = OrderedDict()
@@ -63,7 +69,7 @@ class InternalState:
             return False
         past: Any
         try:
-            past = self._model.observe(self._memory, context_of(request, self._model))
+            past = deepcopy(self._model.observe(self._memory, context_of(request, self._model)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - rule 4: the author's code may raise anything
             past = _Failed(f"{type(error).__name__}: {error}")
         self._pasts[request.request_id] = past
@@ -87,6 +93,7 @@ class InternalState:
         """Everything, as bytes. Raises `Malformed` when the state holds what JSON would change."""
         whole = _Snapshot(
             bundle=self._bundle,
+            part=self._part,
             observed=self.observed,
             last=self.last,
             pasts=[(key, past) for key, past in self._pasts.items() if not isinstance(past, _Failed)],
@@ -95,20 +102,22 @@ class InternalState:
         try:
             data = msgspec.json.encode(whole)
             back = msgspec.json.decode(data, type=_Snapshot)
-        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise Malformed(f"The model's internal state cannot be saved: {error}.", _PLAIN) from error
         if back.memory != self._memory or back.pasts != whole.pasts:
             raise Malformed("The model's internal state does not come back from JSON as it was.", _PLAIN)
         return data
 
     def restore(self, data: bytes) -> None:
-        """Take over a snapshot. Raises `Malformed` for another bundle's, or what is none."""
+        """Take over a snapshot. Raises `Malformed` for another bundle's or another part's, or what is none."""
         try:
             whole = msgspec.json.decode(data, type=_Snapshot)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
             raise Malformed(f"This is no snapshot of internal state: {error}.", "It is rebuilt instead.") from error
         if whole.bundle != self._bundle:
             raise Malformed("This snapshot is another bundle's.", "A new version rebuilds its state.")
+        if whole.part != self._part:
+            raise Malformed("This snapshot is of another part of the requests.", "It is rebuilt instead.")
         self._memory = whole.memory
         self._pasts = OrderedDict(whole.pasts[-self._remember :])
         self.observed, self.last = whole.observed, whole.last

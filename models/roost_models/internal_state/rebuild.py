@@ -18,7 +18,6 @@ from roost_broker.errors import Misuse, RoostError
 from roost_broker.frames import write_durably
 from roost_broker.ids import is_id
 from roost_broker.messages import Request
-from roost_models.archive.reading import ArchiveReader
 from roost_models.bundle.manifest import StateContract
 from roost_models.internal_state.keeper import InternalState
 
@@ -86,7 +85,14 @@ def restore(
     archive: Path,
     takes: Callable[[Request], bool],
 ) -> Restored:
-    """Bring the state up to date. To be called again while `behind`: it goes on where it was."""
+    """Bring the state up to date. To be called again while `behind`: it goes on where it was.
+
+    While the archive lacks the newest request that the state knows nothing is rolled forward: what is archived so far
+    was observed long ago, and would count again.
+    """
+    # Only models that remember pay for SQLite and what comes with it.
+    from roost_models.archive.reading import ArchiveReader
+
     loaded = state.observed == 0 and contract.restore == "snapshot" and files.load(state)
     position = files.position()
     try:
@@ -94,6 +100,8 @@ def restore(
     except Misuse:  # no archive yet: then there is nothing to roll forward from
         return Restored(loaded, 0, behind=position is not None and position != state.last)
     with reader:
+        if state.last is not None and not reader.holds(state.last):
+            return Restored(loaded, 0, behind=True)
         begin = None
         if state.last is None and contract.window_s is not None:
             newest = reader.newest_timestamp_ms()

@@ -23,24 +23,31 @@ def _all(_request: Request) -> bool:
 
 
 class Remembering:
-    """The internal state of one scaffold's model; `takes` says which requests are its own (a replica's part).
+    """The internal state of one scaffold's model; `takes` says which requests are its own (a replica's part), `part`
+    names that part.
 
     `counts`: observed, rolled_forward, snapshots, snapshots_failed.
     """
 
     def __init__(
-        self, bundle: Bundle, predictor: Predictor, place: StatePlace, takes: Callable[[Request], bool] = _all
+        self,
+        bundle: Bundle,
+        predictor: Predictor,
+        place: StatePlace,
+        takes: Callable[[Request], bool] = _all,
+        part: str = "",
     ) -> None:
         contract = bundle.manifest.internal_state
         if contract is None or not isinstance(predictor, PythonPredictor):
             raise TypeError("this model keeps no internal state")
-        self.counts: Counter[str] = Counter()
+        # All keys at once: another thread reads them, and a dict that grows meanwhile would refuse it.
+        self.counts: Counter[str] = Counter(observed=0, rolled_forward=0, snapshots=0, snapshots_failed=0)
         self._contract = contract
         self._archive = place.archive
         self._takes = takes
         self._files = StateFiles(place.folder)
         self._unsaved = 0
-        self._state = InternalState(predictor.model, bundle.digest)
+        self._state = InternalState(predictor.model, bundle.digest, part=part)
 
     def restore(self) -> Restored:
         """Bring it up to date; again while the answer is `behind`."""

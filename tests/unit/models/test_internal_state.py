@@ -1,5 +1,7 @@
 """A model that is killed and started again goes on as its twin that never stopped (promises V10, D4)."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -281,3 +283,8 @@ def test_replay_observes_the_whole_archive_and_reproduces_every_score_to_the_bit
         tail = replay(writer, visits, limit=10)
     assert (whole.compared, whole.exact) == (120, True)
     assert (tail.compared, tail.exact) == (10, True)
+
+
+def test_only_models_that_remember_pay_for_a_database() -> None:
+    code = "import sys, roost_models.scaffold.role; sys.exit('sqlite3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
