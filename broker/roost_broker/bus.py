@@ -10,7 +10,8 @@ Rules that every implementation keeps, and that `tests/contract/test_bus_*.py` c
 4. Handlers run on the event loop, one at a time, in the order of arrival; they must not block. A handler that
    raises is a defect: the error is reported through `on_error`, the delivery stays unacknowledged.
 5. `publish` never blocks. Its future is done when the broker has taken responsibility (QoS 1), and survives a
-   reconnect. Beyond `max_queued` unsent messages it raises `QueueFull`. `taken` is called with None or the error at
+   reconnect. Beyond `max_queued` unsent messages it raises `QueueFull`, and for QoS 0, whose future tells only that it
+   was sent, as soon as the peer does not read. `taken` is called with None or the error at
    that very moment, never within `publish` itself: what is published or acknowledged in answer leaves at once.
 6. The last will is published when the connection ends without `stop()`. From `stop()` on no handler is called.
    `stop(forget=True)` ends the session with the connection.

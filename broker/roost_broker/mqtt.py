@@ -165,6 +165,10 @@ class MqttBus:
                 f"{self._settings.max_queued} publications wait for the broker already.",
                 "Wait for some of them, or raise broker.max_queued.",
             )
+        if not qos and self._connected and not self._wire.has_room:
+            raise QueueFull(
+                "The broker does not take what was sent already.", "Leave it out: what may be lost waits for nobody."
+            )
         properties = NO_PROPERTIES
         if expiry_s is not None or response_topic is not None or correlation_data is not None:
             properties = paho_properties.packed_for_the_rim(expiry_s, response_topic, correlation_data)
@@ -270,6 +274,9 @@ class MqttBus:
         self._epoch += 1
         self._window = min(self._settings.send_maximum, getattr(properties, "ReceiveMaximum", 65_535))
         self._largest = getattr(properties, "MaximumPacketSize", 0)
+        for packet_id, item in list(self._sent.items()):
+            if self._too_large(item):  # a broker that came back with a smaller limit
+                del self._sent[packet_id]
         if len(self._sent) > self._window:  # the broker allows fewer than before: not all can be sent again at once
             self._waiting.extendleft(reversed(self._sent.values()))
             self._sent.clear()
@@ -345,10 +352,7 @@ class MqttBus:
             self._hand_over(self._waiting.popleft())
 
     def _hand_over(self, item: Outgoing) -> None:
-        if self._largest and item.wire_size > self._largest:
-            # Sent all the same, the broker would hang up, and again after each reconnect.
-            problem = f"{item.wire_size} bytes on {item.topic} are over the broker's limit of {self._largest}."
-            self._settle_soon(item, PeerError(problem, "Send less, or raise Mosquitto's max_packet_size."))
+        if self._too_large(item):
             return
         packet_id = 0
         if item.qos:
@@ -359,6 +363,17 @@ class MqttBus:
         self._wire.write(publish(item.encoded, item.payload, packet_id, item.retain, item.properties))
         if not item.qos:
             self._settle_soon(item, None)
+
+    def _too_large(self, item: Outgoing) -> bool:
+        """Whether it is over the broker's limit; then it has failed.
+
+        Sent all the same, the broker would hang up, and again after each reconnect.
+        """
+        if not self._largest or item.wire_size <= self._largest:
+            return False
+        problem = f"{item.wire_size} bytes on {item.topic} are over the broker's limit of {self._largest}."
+        self._settle_soon(item, PeerError(problem, "Send less, or raise Mosquitto's max_packet_size."))
+        return True
 
     def _settle_soon(self, item: Outgoing, error: Exception | None) -> None:
         """Never within publish(): who publishes again in answer would do so without end."""

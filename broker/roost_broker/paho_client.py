@@ -67,6 +67,13 @@ class BufferedSocket:
         self.data = self.data[self.at :] + data
         self.at = 0
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the operating system takes what is sent, as far as one can tell."""
+        if len(self._out) > _WRITE_BYTES:
+            self.flush()
+        return len(self._out) <= _WRITE_BYTES
+
     def flush(self) -> None:
         """Hand over what waits, as far as the operating system takes it. Errors surface in recv()."""
         if not self._out:
@@ -82,7 +89,9 @@ class BufferedSocket:
         del self._out[:sent]
 
     def append(self, packet: bytes) -> None:
-        """Put a packet behind what waits. Bounded by the windows of MQTT: so many unacknowledged either way."""
+        """Put a packet behind what waits. Bounded by the windows of MQTT (so many unacknowledged either way), and for
+        QoS 0, which has none, by `has_room`.
+        """
         self._out += packet
 
     # -- the shape paho expects ---------------------------------------------------------------------------------
@@ -166,6 +175,11 @@ class Wire:
     def is_open(self) -> bool:
         """Whether there is a socket, greeted or not."""
         return self._sock is not None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what need not be sent may be: a peer that reads nothing must not fill our memory."""
+        return self._sock is None or self._sock.has_room
 
     def write(self, packet: bytes) -> None:
         """Send one whole packet with the others of this turn; without a connection it is dropped."""

@@ -20,12 +20,17 @@ _RESERVED = frozenset({"availability", "info", "health", "event", "roles", "requ
 
 def check_name(kind: str, name: str) -> str:
     """Return `name` when it can be one level of a topic, else raise `Misuse`."""
-    if not _NAME.match(name):
+    if not is_name(name):
         raise Misuse(
             f"{name!r} cannot be the name of a {kind}.",
             "Use letters, digits, '-' and '_', at most 64, beginning with a letter or digit.",
         )
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` can be one level of a topic."""
+    return _NAME.match(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ steps as spans of the monotonic clock, and gives them to `publish` when the work
 
 Which requests are traced: a share of all, chosen by a hash of the request id, so that every component chooses the same
 ones without asking anybody; and those that ask for it (`diagnostics.trace`) where the settings say QA. Elsewhere such
-a wish is refused and counted.
+a wish is refused, and counted by whoever reads the diagnostics (`refusals`).
 
 Traces travel with QoS 0: what is lost of them is missing in a picture, and they must never take the place of a result
 in the window of unacknowledged messages.
@@ -61,8 +61,7 @@ def span(name: str, start_ns: int, end_ns: int, attributes: dict[str, str] | Non
 class Tracer:
     """Traces of one component of one task.
 
-    `counts` (a role puts its own there) gets `traces`, `traces-dropped` (no broker, a full bus, a trace too large) and
-    `traces-refused` (asked for where it is not allowed).
+    `counts` (a role puts its own there) gets `traces` and `traces-dropped` (no broker, a full bus, a trace too large).
 
     `share` is from 0 to 1; `on_demand` says that a request may ask for its trace (QA). `boot` is for simulations alone.
     """
@@ -98,11 +97,7 @@ class Tracer:
         """
         if self._limit and crc32(request_id.encode()) < self._limit:
             return True
-        if diagnostics is None or not diagnostics.trace:
-            return False
-        if not self._on_demand:
-            self.counts["traces-refused"] += 1
-        return self._on_demand
+        return self._on_demand and diagnostics is not None and diagnostics.trace
 
     def publish(self, request: Request, spans: Sequence[Span]) -> None:
         """Tell what was done for `request`. Never raises for the bus's sake; without spans nothing is told."""

@@ -2,13 +2,15 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from roost_broker.clock import MS, Clock
 from roost_broker.headers import new_header
 from roost_broker.messages import Answer, FrameRef, Input, ModelOutcome, Request, Result, Score, encode
 from roost_models.bundle.folder import Bundle
 from roost_models.inference import images
-from roost_models.inference.predictor import ModelInput, Predictor, load_predictor
+from roost_models.inference.predictor import ModelInput, Predictor, PythonPredictor, Unusable, load_predictor
+from roost_models.internal_state.keeper import InternalState, PastUnknown
 from roost_models.scaffold import replies
 
 _DEADLINE_MS = 60_000
@@ -37,14 +39,15 @@ def decide(
     """Ask a bundle about one picture (bytes of a file; `name` is shown in the request).
 
     Raises `BadImage`, `Misuse` (wrong environment), `Malformed`, and `Unusable`. `predictor` saves loading
-    when many pictures are asked about. The result shows the best `labels_top`, the score all.
+    when many pictures are asked about. The result shows the best `labels_top`, the score all. A model that remembers
+    answers as if this were its first request.
     """
     ready = predictor or load_predictor(bundle)
     started = clock.monotonic_ns()
     rgb = images.decode(image)
     height, width = rgb.shape[:2]
     request = _request(image, width, height, name, clock, node)
-    item = ModelInput(image=ready.preprocess(rgb))
+    item = ModelInput(image=ready.preprocess(rgb), at_ms=request.timestamp, past=_past(bundle, ready, request))
     computing = clock.monotonic_ns()
     outputs = ready.predict([item])[0]
     done = clock.monotonic_ns()
@@ -63,6 +66,17 @@ def decide(
     )
     elapsed_ms = round((done - started) / MS, 3)
     return Decision(request, score, _result(request, score, elapsed_ms, labels_top, clock, node))
+
+
+def _past(bundle: Bundle, predictor: Predictor, request: Request) -> Any:
+    if bundle.manifest.internal_state is None or not isinstance(predictor, PythonPredictor):
+        return None
+    state = InternalState(predictor.model, bundle.digest)
+    state.observe(request)
+    try:
+        return state.past(request.request_id)
+    except PastUnknown as error:
+        raise Unusable(bundle.manifest, f"cannot answer: {error}") from error
 
 
 def _request(image: bytes, width: int, height: int, name: str, clock: Clock, node: str) -> Request:

@@ -5,8 +5,8 @@ nothing for it while it is away. What it keeps is in the ring (memory) and the s
 is done by one thread; a card that cannot be written costs the stored traces and is counted, nothing else.
 
 Counts in its retained state: `settled` (traced requests told to their end; again when more was said), `stored`,
-`deleted`, the ring's outcomes, and for each model that computed after an answer had been given `ran-on <task>/<model>`
-(requests) and `ran-on-ms <task>/<model>`.
+`deleted`, `not-stored` (the card failed, or a flood came between two writes), the ring's outcomes, and for each model
+that computed after an answer had been given `ran-on <task>/<model>` (requests) and `ran-on-ms <task>/<model>`.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from roost_broker.errors import Malformed
 from roost_broker.messages import Declined, Message, Result, Score, Trace, decode
 from roost_broker.presence import RolePresence
 from roost_broker.starting import started_before
-from roost_broker.topics import TaskTopics
+from roost_broker.topics import TaskTopics, is_name
 from roost_broker.worker import Worker
 from roost_rendezvous.traces.knit import knit, ran_on
-from roost_rendezvous.traces.ring import Action, Fresh, Noted, Part, Settled, TraceRing
+from roost_rendezvous.traces.ring import OVERHEAD, Action, Fresh, Noted, Part, Settled, TraceRing
 from roost_rendezvous.traces.settings import TraceSettings
 from roost_rendezvous.traces.slim import slim
-from roost_rendezvous.traces.store import RanOn, TraceStore
+from roost_rendezvous.traces.store import RanOn, TraceStore, is_damage, set_aside
 
 _log = logging.getLogger(__name__)
 _TIDY_EVERY_NS = 60 * SECOND
@@ -70,6 +70,8 @@ class Monitor:
         self._store: TraceStore | None = None
         self._thread: Worker | None = None
         self._fresh: dict[str, Fresh] = {}
+        self._fresh_bytes = 0
+        self._untidied = 0
         self._ran_on: list[RanOn] = []
         self._tidy_at = 0
         device = tasks[0].device
@@ -139,10 +141,22 @@ class Monitor:
         if settled.traced:
             self.counts["settled"] += 1
             if settled.unsaved:
-                self._fresh[settled.request_id] = Fresh(settled.request_id, settled.task, settled.parts)
+                self._hold(Fresh(settled.request_id, settled.task, settled.parts))
         whole = knit(settled.request_id, map(decode, settled.parts.values()))
         for model, ns in ran_on(whole).items():
-            self._ran_on.append(RanOn(settled.request_id, settled.task, model, ns))
+            if len(self._ran_on) >= self._settings.ring_requests:
+                self.counts["not-stored"] += 1
+            elif is_name(model):
+                self._ran_on.append(RanOn(settled.request_id, settled.task, model, ns))
+
+    def _hold(self, one: Fresh) -> None:
+        """Until the next write. As much as the ring holds, for a card can hang; of more the oldest goes."""
+        before = self._fresh.pop(one.request_id, None)
+        self._fresh[one.request_id] = one
+        self._fresh_bytes += _size(one) - (_size(before) if before is not None else 0)
+        while self._fresh_bytes > self._settings.ring_bytes:
+            self._fresh_bytes -= _size(self._fresh.pop(next(iter(self._fresh))))
+            self.counts["not-stored"] += 1
 
     async def _work(self, stop: asyncio.Event) -> None:
         said: Counter[str] = Counter()
@@ -159,14 +173,14 @@ class Monitor:
     async def _write(self) -> None:
         """Give what is new to the thread. What it cannot write is counted and left at that."""
         self._fresh |= {one.request_id: one for one in self.ring.fresh()}
-        fresh, self._fresh = list(self._fresh.values()), {}
+        fresh, self._fresh, self._fresh_bytes = list(self._fresh.values()), {}, 0
         late, self._ran_on = self._ran_on, []
         now = self._clock.monotonic_ns()
-        tidy = now >= self._tidy_at
+        tidy = now >= self._tidy_at or self._untidied > self._settings.store_bytes // 8
         if self._thread is None or not (fresh or late or tidy):
             return
         if tidy:
-            self._tidy_at = now + _TIDY_EVERY_NS
+            self._tidy_at, self._untidied = now + _TIDY_EVERY_NS, 0
         try:
             new, deleted = await self._thread.call(self._save, fresh, late, self._clock.wall_ns() // MS, tidy)
         except (sqlite3.Error, OSError) as error:
@@ -177,6 +191,7 @@ class Monitor:
             new, deleted = [(one, one.ns) for one in late], 0
         else:
             self.counts["stored"] += len(fresh)
+            self._untidied += sum(map(_size, fresh))
         self.counts["deleted"] += deleted
         for late_one, ns in new:
             self._count_ran_on(late_one, ns)
@@ -188,11 +203,17 @@ class Monitor:
         if self._store is None:
             self._store = TraceStore(self._path, self._settings)
         store = self._store
-        with store.transaction():
-            for one in fresh:
-                store.put(one.request_id, one.task, at_ms, one.parts)
-            new = [(one, store.put_ran_on(one, at_ms)) for one in late]
-        return new, store.tidy(at_ms) if tidy else 0
+        try:
+            with store.transaction():
+                for one in fresh:
+                    store.put(one.request_id, one.task, at_ms, one.parts)
+                new = [(one, store.put_ran_on(one, at_ms)) for one in late]
+            return new, store.tidy(at_ms) if tidy else 0
+        except sqlite3.Error as error:
+            if is_damage(error):  # it would fail for ever: the next write begins a new file
+                self._close()
+                set_aside(self._path)
+            raise
 
     def _count_ran_on(self, one: RanOn, new_ns: int) -> None:
         name = f"{one.task}/{one.model}"
@@ -213,5 +234,10 @@ class Monitor:
                 await self._thread.call(self._close)
 
     def _close(self) -> None:
-        if self._store is not None:
-            self._store.close()
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
+
+
+def _size(one: Fresh) -> int:
+    return sum(len(payload) + OVERHEAD for payload in one.parts.values())

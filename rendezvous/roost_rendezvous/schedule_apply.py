@@ -8,8 +8,9 @@ from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import Clock
 from roost_broker.errors import Malformed
 from roost_broker.headers import new_header
-from roost_broker.messages import Event, ScheduleSet, decode, encode
+from roost_broker.messages import Event, RoleState, ScheduleSet, decode, encode
 from roost_broker.topics import TaskTopics
+from roost_rendezvous.handover.slots import SLOTS, role_name
 from roost_rendezvous.schedule import Schedule, to_object
 
 
@@ -42,24 +43,35 @@ async def apply(
         why=why,
     )
     said: asyncio.Future[Applied] = asyncio.get_running_loop().create_future()
-    retained: list[ScheduleSet] = []
+    before = ""  # version of the schedule that stood on the topic
+    served = False
 
     def heard(delivery: Delivery) -> None:
+        nonlocal before, served
         delivery.ack()
         try:
             event = decode(delivery.payload)
         except Malformed:
             return
-        if isinstance(event, ScheduleSet) and delivery.retained:
-            retained.append(event)
-        elif isinstance(event, Event) and not said.done() and event.data.get("task") == topics.task:
+        if said.done():
+            return
+        if isinstance(event, ScheduleSet) and delivery.retained and event.message_id != head.message_id:
+            before = event.version
+        elif isinstance(event, RoleState):
+            served = served or event.state == "ready"
+        elif isinstance(event, Event) and event.data.get("task") == topics.task:
             if event.kind == "schedule-applied" and event.data.get("messageId") == head.message_id:
                 said.set_result(_applied(event, schedule.version))
             elif event.kind == "schedule-refused":
                 said.set_result(Applied("refused", schedule.version, detail=event.detail))
+        # A rendezvous says nothing about the schedule that it has: equal content, equal version.
+        if before == schedule.version and served and not said.done():
+            said.set_result(Applied("in-force-already", schedule.version))
 
     bus.subscribe(topics.device.event, heard)
     bus.subscribe(topics.schedule, heard)
+    for slot in SLOTS:
+        bus.subscribe(topics.device.role(role_name("rendezvous", topics.task, slot)), heard)
     await bus.start()
     try:
         await bus.publish(topics.schedule, encode(message), retain=True)
@@ -67,9 +79,7 @@ async def apply(
             async with asyncio.timeout(timeout_s):
                 return await said
         except TimeoutError:
-            # A rendezvous says nothing about the schedule that it has: equal content, equal version.
-            same = bool(retained) and retained[-1].version == schedule.version
-            return Applied("in-force-already" if same else "published", schedule.version)
+            return Applied("published", schedule.version)
     finally:
         await bus.stop()
 

@@ -21,6 +21,7 @@ from fault_world import FAULTS, Fault, Verdict, play
 
 _RATE, _QUICK_RATE = 50.0, 20.0
 _FLOOD = 10_000.0
+_RECOVERY = "as before again within 5 s"
 
 
 def run(quick: bool, say: Say) -> Outcome:
@@ -73,7 +74,9 @@ def _goals(verdicts: dict[str, Verdict]) -> list[Goal]:
         at_least("V4-in-time", "answered within the SLA, the worst fault, 100 %", "%", round(share, 2), 100),
         at_most("V4-lost", "requests without any answer", "", sum(verdict.lost for verdict in all_of_them), 0),
         at_most("V4-doubled", "requests answered twice", "", sum(verdict.doubled for verdict in all_of_them), 0),
-        at_most("V4-recovery", "as before again within 5 s", "s", None if missing else round(max(recoveries), 2), 5),
+        Goal("V4-recovery", _RECOVERY, "s", None, met=False)  # measured, and there was none
+        if missing
+        else at_most("V4-recovery", _RECOVERY, "s", round(max(recoveries), 2), 5),
     ]
 
 

@@ -28,6 +28,7 @@ from roost_broker.mqtt import MqttBus
 from roost_broker.topics import NodeTopics
 
 _RATE = 100
+_STARTING_S = 30
 _DESK = NodeTopics("desk").task(TASK)
 
 
@@ -69,7 +70,11 @@ def _mirror(production: PrivateBroker, settings: Path) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 async def _measure(
@@ -100,8 +105,9 @@ async def _measure(
             found["without"].append(await requester.open_loop(_RATE, seconds))
             with _mirror(production, settings):
                 copied.clear()
-                while not copied.is_set():  # until the mirror copies
-                    await requester.open_loop(10, 0.2)
+                async with asyncio.timeout(_STARTING_S):
+                    while not copied.is_set():  # until the mirror copies
+                        await requester.open_loop(10, 0.2)
                 say(f"Block {block + 1}: with one …")
                 before = copies
                 found["with"].append(await requester.open_loop(_RATE, seconds))

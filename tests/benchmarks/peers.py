@@ -8,7 +8,8 @@ Roost by its schedule; the control in one process, with nothing isolated from an
 
 Three phases: all well; champion stalled (its process stopped with SIGSTOP; in the control its thread waits); after it
 went on. Counted of each phase: official answers within the SLA, how many of them were classifications, p50 and p99 of
-all questions, errors. An unanswered question counts as slow as the client waited. CPU and memory (PSS) are sums over
+all questions, errors. A question without an official answer, refused or not answered at all, counts as if the client
+had waited for it to the end (5 s), whoever the contestant is. CPU and memory (PSS) are sums over
 every process the contestant started, for Roost with its broker, its archive, alerts and monitor: what it does beside.
 
 The peers need packages that Roost does not: `scripts/bench peers` installs them into an environment of their own.
@@ -25,7 +26,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -261,7 +262,8 @@ async def _process(command: list[str], folder: Path, port: int, **settings: str)
             process.kill()
             process.wait()
         for pid in _marked(mark) - {os.getpid()}:  # what it left behind
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it was ending
+                os.kill(pid, signal.SIGKILL)
 
 
 def _started(command: list[str], environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from roost_broker.errors import PeerError
+from roost_broker.errors import PeerError, QueueFull
 from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_broker.reconnect import ReconnectPolicy
@@ -202,6 +203,108 @@ def test_a_message_over_the_brokers_own_limit_fails_alone_and_is_not_sent(run: C
             await bus.publish("t", b"x" * 200)
         await bus.publish("t", b"x")
         await bus.stop()
+        server.close()
+
+    run(scenario())
+
+
+def test_what_was_sent_is_not_sent_again_to_a_broker_that_came_back_with_a_smaller_limit(
+    run: Callable[..., Any],
+) -> None:
+    async def scenario() -> None:
+        greetings = [b"\x20\x03\x00\x00\x00", b"\x20\x08\x00\x00\x05\x27\x00\x00\x00\x64"]  # then at most 100 bytes
+        sent: list[bytes] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(4096)
+            writer.write(greetings.pop(0))
+            sent.append(await reader.read(4096))  # the goodbye, the third time
+            if not greetings:
+                for packet_id in (1, 2, 3):
+                    writer.write(b"\x40\x02" + packet_id.to_bytes(2, "big"))
+                await reader.read(4096)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        bus = MqttBus(BrokerSettings(port=server.sockets[0].getsockname()[1]), "writer", policy=QUICK)
+        await bus.start()
+        before, large, behind = (bus.publish("t", payload) for payload in (b"before", b"x" * 200, b"behind"))
+        with pytest.raises(PeerError, match="over the broker's limit"):
+            await large
+        await asyncio.gather(before, behind)
+        assert b"x" * 200 in sent[0]
+        assert b"before" in sent[1]
+        assert b"behind" in sent[1]
+        assert b"xx" not in sent[1]
+        await bus.stop()
+        server.close()
+
+    run(scenario())
+
+
+def test_what_was_sent_waits_for_room_at_a_broker_that_came_back_with_a_smaller_window(run: Callable[..., Any]) -> None:
+    async def scenario() -> None:
+        greetings = [b"\x20\x03\x00\x00\x00", b"\x20\x06\x00\x00\x03\x21\x00\x02"]  # then Receive Maximum 2
+        size, together, numbers = 10, [], []  # see above
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(4096)
+            writer.write(greetings.pop(0))
+            if greetings:
+                await reader.read(4096)  # all five, none of them acknowledged
+            else:
+                while (data := await reader.read(4096)) and data[0] >> 4 == 3:
+                    together.append(len(data) // size)
+                    for start in range(0, len(data), size):
+                        numbers.append(data[start + 8 : start + 10])
+                        writer.write(b"\x40\x02" + data[start + 5 : start + 7])
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        bus = MqttBus(BrokerSettings(port=server.sockets[0].getsockname()[1]), "modest", policy=QUICK)
+        await bus.start()
+        sent = [b"%02d" % number for number in range(5)]
+        await asyncio.gather(*(bus.publish("t", payload) for payload in sent))
+        assert numbers == sent
+        assert max(together) <= 2
+        await bus.stop()
+        server.close()
+
+    run(scenario())
+
+
+def test_what_may_be_lost_is_refused_while_the_peer_reads_nothing(run: Callable[..., Any]) -> None:
+    async def scenario() -> None:
+        reading, ended = asyncio.Event(), asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(4096)
+            writer.write(b"\x20\x03\x00\x00\x00")
+            await reading.wait()
+            while await reader.read(65_536):
+                pass
+            writer.close()
+            ended.set()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        bus = MqttBus(BrokerSettings(port=server.sockets[0].getsockname()[1]), "teller", policy=QUICK)
+        await bus.start()
+
+        async def flood() -> None:
+            for _ in range(1000):  # 100 MB, far above what the system's own buffers take
+                await bus.publish("t", bytes(100_000), qos=0)
+
+        with pytest.raises(QueueFull, match="does not take"):
+            await flood()
+        reading.set()
+        async with asyncio.timeout(10):
+            while True:  # as soon as it reads again
+                with suppress(QueueFull):
+                    await bus.publish("t", b"again", qos=0)
+                    break
+                await asyncio.sleep(0)
+        await bus.stop()
+        await ended.wait()
         server.close()
 
     run(scenario())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import groupby
 
+from msgspec import structs
 from task_device import NODE, SLA_MS, Device
 
 from roost_broker.bus import Delivery
@@ -48,6 +49,7 @@ class Requester:
         self.device, self.task, self.topics = device, task, device.topics.task(task)
         self.address = self.topics.results(name)
         self.sent: dict[str, float] = {}
+        self._asked: dict[str, Request] = {}
         self.at: dict[str, float] = {}
         self.inputs: dict[str, bytes] = {}
         self.results: defaultdict[str, list[Result]] = defaultdict(list)
@@ -116,8 +118,16 @@ class Requester:
             input=Input(frame=frame, values={"number": number}),
         )
         self.sent[request.request_id] = time.monotonic()
+        self._asked[request.request_id] = request
         self.bus.publish(self.topics.raw, with_fields(encode(request), colourOfTheFuture="teal"))
         return request.request_id
+
+    def ask_again(self, request_id: str, attempt: int) -> None:
+        """The same request once more, as a camera sends what it got no answer to."""
+        request = self._asked[request_id]
+        assert request.issued is not None
+        again = structs.replace(request, issued=structs.replace(request.issued, attempt=attempt))
+        self.bus.publish(self.topics.raw, encode(again))
 
     def ask_many(self, count: int) -> list[str]:
         return [self.ask() for _ in range(count)]

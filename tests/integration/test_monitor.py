@@ -1,10 +1,11 @@
 """The monitor on a bus in memory, with a real store."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from roost_broker.bus import Delivery
@@ -228,6 +229,61 @@ def test_a_store_that_cannot_be_written_costs_the_stored_traces_and_nothing_else
 
     nest.run(story)
     assert nest.monitor.counts["stored"] == 0
+
+
+def test_a_store_that_is_damaged_while_it_is_used_is_set_aside_and_begun_anew(tmp_path: Path) -> None:
+    nest, first, second = Nest(tmp_path), an_id(), an_id()
+
+    async def story(nest: Nest) -> None:
+        nest.trace(first, "injector")
+        await nest.until(lambda counts: counts.get("stored"))
+        with closing(sqlite3.connect(nest.path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        nest.path.write_bytes(nest.path.read_bytes()[:100] + b"\xff" * 40_000)
+        nest.trace(second, "injector")
+        await nest.until(lambda counts: counts.get("store-failed"))
+        nest.trace(second, "decoy")
+        await nest.until(lambda counts: counts.get("stored", 0) > 1)
+
+    nest.run(story)
+    assert [one.request_id for one in nest.stored()] == [second]
+    assert nest.path.with_suffix(".damaged").exists()
+
+
+def test_models_whose_names_are_none_and_ages_of_work_end_nothing(tmp_path: Path) -> None:
+    nest, request_id = Nest(tmp_path), an_id()
+
+    async def story(nest: Nest) -> None:
+        nest.trace(request_id, "rendezvous", ago_ms=50)
+        for number in range(100):
+            nest.trace(request_id, f"model {number}" + "é" * 190, name="evaluate")
+        nest.trace(request_id, "model slow", name="evaluate", lasts_ms=10**12)
+        nest.trace(request_id, "model slow", name="evaluate", lasts_ms=2**63 // MS - 10**9)
+        await nest.until(lambda counts: counts.get("ran-on nest/slow"))
+
+    nest.run(story)
+    names = [name for name in nest.monitor.counts if name.startswith("ran-on")]
+    assert sorted(names) == ["ran-on nest/slow", "ran-on-ms nest/slow"]
+    assert nest.monitor.counts["ran-on-ms nest/slow"] == 86_400_000
+
+
+def test_while_the_card_hangs_no_more_is_held_than_the_ring_may_have(tmp_path: Path) -> None:
+    settings = TraceSettings(settle_ms=60_000, flush_ms=10, ring_bytes=100_000)
+    nest = Nest(tmp_path, settings)
+
+    async def story(nest: Nest) -> None:
+        nest.trace(an_id(), "injector")
+        await nest.until(lambda counts: counts.get("stored"))
+        with closing(sqlite3.connect(nest.path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")  # the monitor's thread waits
+            while not nest.monitor.counts["not-stored"]:
+                nest.trace(an_id(), "injector", name="x" * 200)
+                await asyncio.sleep(0)
+            held = sum(sum(map(len, one.parts.values())) for one in nest.monitor._fresh.values())
+            assert held <= 100_000
+            other.execute("ROLLBACK")
+
+    nest.run(story)
 
 
 def test_the_monitor_imports_no_numpy() -> None:

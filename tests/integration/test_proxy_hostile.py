@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import socket
 import struct
 import zlib
 from collections.abc import Callable
@@ -187,6 +188,26 @@ def test_headers_that_do_not_arrive_cost_the_connection_and_nobody_else(
     run(main())
 
 
+def test_who_asks_and_reads_no_answer_loses_the_connection(run: Run, mosquitto: PrivateBroker, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with device(mosquitto, tmp_path, "deaf", body_timeout_ms=200, max_connections=2) as world:
+            deaf = socket.create_connection(("127.0.0.1", world.proxy.port))
+            deaf.setblocking(False)
+            asked = b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000
+            async with asyncio.timeout(20):
+                while True:  # until the proxy hangs up
+                    try:
+                        deaf.send(asked)
+                    except BlockingIOError:
+                        await asyncio.sleep(0)
+                    except ConnectionError:
+                        break
+                    assert (await world.values(1))[0] == 200
+            deaf.close()
+
+    run(main(), timeout=30)
+
+
 def test_a_connection_too_many_is_told_so(run: Run, mosquitto: PrivateBroker, tmp_path: Path) -> None:
     async def main() -> None:
         async with device(mosquitto, tmp_path, "connections", max_connections=3) as world:
@@ -215,6 +236,40 @@ def test_bodies_that_would_fill_the_memory_are_refused(run: Run, mosquitto: Priv
             first.cancel()
             while b" 200 OK" not in answer:  # what the one who hung up had taken is given back
                 answer = await world.raw(post(b" " * 50_000 + VALUES, JSON))
+
+    run(main())
+
+
+def test_a_line_that_does_not_end_takes_its_share_of_the_memory(
+    run: Run, mosquitto: PrivateBroker, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        limits = {"max_body_bytes": 100_000, "body_memory_bytes": 100_000}
+        async with device(mosquitto, tmp_path, "line", **limits) as world:
+            head = f"PUT /v1/tasks/{TASK}/stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n"
+            _, writer = await asyncio.open_connection("127.0.0.1", world.proxy.port)
+            writer.write(head.encode() + b" " * 90_000)
+            answer = b""
+            async with asyncio.timeout(10):
+                while b" 429 " not in answer:  # until so much of the line has come
+                    answer = await world.raw(post(b" " * 50_000 + VALUES, JSON))
+                writer.close()
+                while b" 200 OK" not in answer:  # what the one who hung up had taken is given back
+                    answer = await world.raw(post(b" " * 50_000 + VALUES, JSON))
+
+    run(main())
+
+
+def test_a_picture_that_the_card_does_not_take_is_refused_with_the_reason(
+    run: Run, mosquitto: PrivateBroker, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with device(mosquitto, tmp_path, "card") as world:
+            world.own_frames.parent.write_bytes(b"a file where a folder should be")
+            status, said = told(await world.raw(post(picture(), JPEG)))
+            assert (status, "cannot be stored" in said["problem"]) == (503, True)
+            assert str(tmp_path) not in said["problem"]
+            assert (await world.values(1))[0] == 200
 
     run(main())
 

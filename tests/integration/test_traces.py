@@ -184,7 +184,7 @@ def test_at_share_0_only_a_request_that_asks_in_qa_is_traced_and_elsewhere_the_w
     if qa:
         assert {trace.request_id for trace in told} == {asking}
         assert {trace.component for trace in told} >= {"injector", "rendezvous", "model only"}
-        assert "traces-refused" not in counts
+        assert "diagnostics-refused-trace" not in counts
     else:
         assert told == []
-        assert counts["traces-refused"] == 1
+        assert counts["diagnostics-refused-trace"] == 1

@@ -11,8 +11,12 @@ import pytest
 from requester import Requester
 from task_device import Device, schedule
 
+from roost_broker.bus import Delivery
 from roost_broker.errors import PeerError
+from roost_broker.messages import Token, decode
 from roost_broker.mosquitto import PrivateBroker
+from roost_broker.mqtt import MqttBus
+from roost_broker.settings import BrokerSettings
 from roost_edge.processes import control
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
@@ -82,6 +86,51 @@ def test_both_are_replaced_under_load_there_and_back(run: Any, device: Device) -
             assert len(requester.sent) > 100
             defaults = [one for given in requester.results.values() for one in given if one.cause == "default"]
             assert defaults == []
+
+    run(story(), timeout=180)
+
+
+def test_an_old_server_killed_at_the_transition_token_loses_nothing_and_nobody_is_told_two_things(
+    run: Any, tmp_path: Path, own_mosquitto: PrivateBroker
+) -> None:
+    """1. Requests wait 600 ms for a champion that never comes. 2. The token passes, and the old server is killed with
+    them open. 3. The requester asks again, as a camera does, whatever it has no answer to."""
+    device = Device(tmp_path, own_mosquitto)
+    device.task(schedule((0, ["champion"]), (600, ["champion", "fast"])), fast=MODEL)
+
+    async def story() -> None:
+        async with device.up() as supervisor, Requester(device) as requester:
+            killed: list[int] = []
+
+            def look(delivery: Delivery) -> None:
+                message = decode(delivery.payload)
+                if isinstance(message, Token) and message.kind == "transition":
+                    supervisor.kill("rendezvous-nest")
+                    killed.append(len(requester.sent))
+                delivery.ack()
+
+            eyes = MqttBus(BrokerSettings(port=own_mosquitto.port, session_expiry_s=0), "eyes")
+            eyes.subscribe(device.topics.task("nest").input, look)
+            await eyes.start()
+            over = asyncio.Event()
+            asking = asyncio.ensure_future(load(requester, over))
+            await requester.until(lambda: len(requester.results) > 20)
+            status, told = await upgrade(device, "rendezvous")
+            assert (status, told["in_charge"]) == (0, "rendezvous-nest-b"), told
+            over.set()
+            await asking
+            await eyes.stop()
+            (asked_before,) = killed
+            lost = [one for one in list(requester.sent)[:asked_before] if not requester.results[one]]
+            assert lost  # open in the old one when it died
+            async with asyncio.timeout(20):
+                for attempt in (2, 3):
+                    for request_id in requester.sent:
+                        requester.ask_again(request_id, attempt)
+                    await requester.answered()
+                await requester.until(lambda: all(len(given) >= 2 for given in requester.results.values()))
+            assert {len({one.message_id for one in given}) for given in requester.results.values()} == {1}
+            assert "rendezvous-nest" not in {role.name for role in supervisor.roles}
 
     run(story(), timeout=180)
 

@@ -7,7 +7,8 @@ import pytest
 from coop import after
 from handover_world import Handing, Refusing, Stage, play
 
-from roost_broker.messages import Request, Token
+from roost_broker.messages import Request, Token, encode
+from roost_broker.presence import role_state
 from roost_rendezvous.handover.conductor import Tell
 
 SERVICE_MS = 30
@@ -349,6 +350,28 @@ def test_a_token_with_a_location_outside_its_folder_writes_nothing(tmp_path: Pat
         ended = await conducted.run()
         assert not ended.done
         assert world.shells["rendezvous-nest"].counts["dead-letters"] == 1
+
+    play(tmp_path, story)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("forged", "words"),
+    [("rendezvous-nest-b", "in charge since hand-over"), ("rendezvous-nest", "finishing after hand-over")],
+)
+def test_a_state_that_names_a_place_instead_of_a_hand_over_leads_nowhere(
+    tmp_path: Path, forged: str, words: str
+) -> None:
+    async def story(world: Handing) -> None:
+        await world.begin()
+        if forged == "rendezvous-nest":
+            world.start("rendezvous", "b", standby=True)
+            await asyncio.sleep(1)
+        detail = f"{words} {tmp_path}/elsewhere"
+        state = role_state(world.topics, forged, 99, world.clock, "ready", detail=detail)
+        world._buses[0].publish(world.topics.role(forged), encode(state), retain=True)
+        await asyncio.sleep(3)
+        assert world.marked == {}
 
     play(tmp_path, story)
     assert not (tmp_path / "elsewhere").exists()

@@ -12,7 +12,7 @@ from virtual_loop import simulate
 from roost_broker.bus import Delivery
 from roost_broker.clock import VirtualClock
 from roost_broker.memory import MemoryBus
-from roost_broker.messages import DeadLetter, Request, RoleState, encode, with_fields
+from roost_broker.messages import DeadLetter, Request, RoleState, Token, encode, with_fields
 from roost_rendezvous.injector import StateInjector
 
 
@@ -156,5 +156,34 @@ def test_a_flood_while_the_queue_is_full_is_bounded(tmp_path: Path) -> None:
         await asyncio.sleep(60)
         assert coop.injector.counts["dropped"] > 0
         assert coop.injector.counts["dropped"] + len(coop.inputs) == 2700
+
+    play(tmp_path, story)
+
+
+def test_a_defect_in_what_follows_an_input_ends_the_role_loudly(tmp_path: Path) -> None:
+    async def story(coop: Injected) -> None:
+        def stumble(role: str) -> None:
+            raise ZeroDivisionError(role)
+
+        bus = MemoryBus(coop.broker, "injector-nest")
+        injector = StateInjector(
+            bus, coop.task(), clock=coop.clock, node="coop-1", session=1, in_charge=stumble, role="injector-nest"
+        )
+        running = asyncio.ensure_future(injector.run(asyncio.Event()))
+        await asyncio.sleep(0.1)
+        token = Token(
+            timestamp=0,
+            message_id="0" * 32,
+            kind="transition",
+            component="injector",
+            handover_id="1" * 32,
+            old="injector-nest",
+            new="injector-nest-b",
+        )
+        asker = await coop.bus("asker")
+        await asker.publish(coop.task().raw, encode(token))
+        with pytest.raises(ZeroDivisionError, match="injector-nest-b"):
+            async with asyncio.timeout(60):
+                await running
 
     play(tmp_path, story)

@@ -7,8 +7,9 @@ import pytest
 from coop import LADDER, Coop, with_changes
 from stories import Story
 
+from roost_broker.clock import MS
 from roost_broker.memory import MemoryBus
-from roost_broker.messages import ScheduleSet, decode
+from roost_broker.messages import Diagnostics, ScheduleSet, decode, encode
 from roost_rendezvous.schedule import Schedule
 from roost_rendezvous.schedule_apply import Applied, apply
 
@@ -55,8 +56,27 @@ def test_an_operator_hears_what_became_of_a_schedule(
     async def story(coop: Coop) -> None:
         await coop.server()
         await asyncio.sleep(1)
+        began = coop.clock.monotonic_ns()
         applied = await _apply(coop, schedule)
         assert (applied.outcome, applied.version) == (outcome, schedule.version)
+        assert coop.clock.monotonic_ns() - began < 1000 * MS
+
+    play(story)
+
+
+def test_an_operator_hears_it_however_many_requests_ask_for_what_they_may_not_have(
+    play: Callable[[Story], Coop],
+) -> None:
+    async def story(coop: Coop) -> None:
+        server = await coop.server()
+        await asyncio.sleep(1)
+        flooder = await coop.bus("flooder")
+        for _ in range(100):
+            request = coop.request(diagnostics=Diagnostics(schedule={}))
+            flooder.publish(coop.task().input, encode(request))
+        await asyncio.sleep(0.1)
+        assert server.counts["override-refused"] == 100
+        assert (await _apply(coop, OTHER)).outcome == "applied"
 
     play(story)
 
@@ -64,5 +84,6 @@ def test_an_operator_hears_what_became_of_a_schedule(
 def test_an_operator_without_a_rendezvous_is_told_that_nobody_answered(play: Callable[[Story], Coop]) -> None:
     async def story(coop: Coop) -> None:
         assert (await _apply(coop, OTHER)).outcome == "published"
+        assert (await _apply(coop, OTHER)).outcome == "published"  # it stands there, and still nobody keeps to it
 
     play(story)

@@ -31,6 +31,8 @@ Author = Annotated[str, typer.Option(help="Who changes it; kept with it. Your us
 def only_task(settings: "Settings", file: Path, task: str) -> str:
     """The task meant. Raises `Misuse` when it is not there, or not the only one and not named."""
     names = ", ".join(settings.tasks) or "none"
+    if not settings.tasks:
+        raise Misuse(f"{file} has no tasks.", "Add a [tasks.NAME] table.")
     if task and task not in settings.tasks:
         raise Misuse(f"{file} has no task {task!r}; it has {names}.", "Name one of them: --task NAME.")
     if not task and len(settings.tasks) != 1:

@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from roost_broker.errors import Misuse, RoostError
+from roost_broker.printable import printable
 
 OK, NO, MISUSE, DEFECT = 0, 1, 2, 3
 EXIT_CODES = (
@@ -32,7 +33,8 @@ def say(text: str = "") -> None:
 
 
 def table(rows: Sequence[Sequence[str]], *, indent: str = "") -> str:
-    """Columns as wide as they must be; the last one is not padded."""
+    """Columns as wide as they must be; the last one is not padded. Cells are made printable."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
     lines = [
         indent + "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roost_broker.errors import Misuse, RoostError
+from roost_broker.printable import printable
 from roost_edge.cli import operator, output
 from roost_edge.cli.operator import DEFAULT_SETTINGS, Author, SettingsFile, Task
 from roost_edge.cli.output import EXIT_CODES, Json
@@ -96,9 +97,9 @@ def show(
     if as_json:
         output.data(dataclasses.asdict(shown))
         return
-    why = f": {shown.why}" if shown.why else ""
-    print(f"Schedule of the task {shown.task}. {shown.standing}")
-    print(f"Put in force by {shown.author or 'nobody knows whom'}, {schedule_report.when(shown.at)}{why}")
+    why = f": {printable(shown.why)}" if shown.why else ""
+    print(f"Schedule of the task {shown.task}. {printable(shown.standing)}")
+    print(f"Put in force by {printable(shown.author) or 'nobody knows whom'}, {schedule_report.when(shown.at)}{why}")
     print()
     _print_indented(shown.timeline)
     print()
@@ -194,7 +195,8 @@ def _tell(applied: "Applied", wanted: "Schedule", as_json: bool) -> None:
     if as_json:
         output.data(dataclasses.asdict(applied))
     else:
-        print(_SENTENCES[applied.outcome].format(version=wanted.version, task=wanted.task, detail=applied.detail))
+        detail = printable(applied.detail)
+        print(_SENTENCES[applied.outcome].format(version=wanted.version, task=wanted.task, detail=detail))
         _print_warnings(applied.warnings)
     if applied.outcome == "refused":
         raise typer.Exit(output.NO)
@@ -229,12 +231,12 @@ def _row(reign: "Reign") -> tuple[str, str, str, str, str]:
 
 def _print_indented(lines: list[str]) -> None:
     for line in lines:
-        print(f"  {line}")
+        print(f"  {printable(line)}")
 
 
 def _print_warnings(warnings: "list[str] | tuple[str, ...]") -> None:
     for sentence in warnings:
-        output.say(f"warning: {sentence}")
+        output.say(f"warning: {printable(sentence)}")
 
 
 _SENTENCES = {

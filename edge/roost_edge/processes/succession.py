@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import structs
 
 from roost_broker.errors import Misuse, RoostError
+from roost_broker.frames import write_durably
 from roost_broker.mqtt import MqttBus
 from roost_edge.processes.plan import RoleProcess
 from roost_edge.processes.slots import in_charge, other
@@ -41,7 +42,7 @@ class Successors:
         path = self._python_path(role)
         if python:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{python}\n", encoding="utf-8")
+            write_durably(path, f"{python}\n".encode())  # a slot in charge whose Python is half a path cannot start
         else:
             path.unlink(missing_ok=True)
         self.standing_by.add(name)

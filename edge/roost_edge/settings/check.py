@@ -146,6 +146,13 @@ class _Checks:
             except RoostError as error:
                 yield self._say("error", where, error.problem, error.remedy)
                 continue
+            if section.replicas > 1 and not section.key and not bundle.manifest.pure:
+                yield self._say(
+                    "error",
+                    ("tasks", name, "models", model, "replicas"),
+                    "this model remembers what it has seen, and of its replicas each would see something else.",
+                    'Add a key, such as `key = "camera"`: then each camera stays with one of them.',
+                )
             if bundle.manifest.task and bundle.manifest.task != name:
                 yield self._say(
                     "warning",

@@ -21,8 +21,9 @@ from roost_models.bundle.goldens import differences, golden_input, ramps, record
 from roost_models.bundle.manifest import ImageContract
 from roost_models.bundle.trial import GoldenTrial, ModelFacts, Problem, Trial
 from roost_models.inference.interpreter import TfliteModel, engine_version
-from roost_models.inference.predictor import load_predictor
+from roost_models.inference.predictor import PythonPredictor, load_predictor
 from roost_models.inference.preprocess import pixels, tensor
+from roost_models.internal_state.keeper import InternalState
 
 _ROUNDS = 5
 _BATCHES = (4, 16)
@@ -54,6 +55,8 @@ def try_bundle(path: Path, manifest: bytes) -> Trial:
     started = time.perf_counter()
     predictor = load_predictor(bundle)
     load_ms = _since(started)
+    if bundle.manifest.internal_state is not None and isinstance(predictor, PythonPredictor):
+        InternalState(predictor.model, bundle.digest).snapshot()  # it can begin, and be saved
     warm = warm_inputs(bundle, predictor)
     first_ms = _timed(lambda: predictor.predict(warm[:1]))
     goldens = []

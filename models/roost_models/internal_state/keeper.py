@@ -48,7 +48,7 @@ class _Failed:
 
 class InternalState:
     """See the module. `bundle` is the digest of the model's bundle, `part` the part of the requests that are its own:
-    a state of another bundle or another part is never taken over.
+    a state of another bundle or another part is never taken over. Raises `Malformed` when there can be no empty state.
     """
 
     def __init__(self, model: PythonModel, bundle: str, *, part: str = "", remember: int = 2000) -> None:
@@ -56,7 +56,12 @@ class InternalState:
         self._bundle = bundle
         self._part = part
         self._remember = remember
-        self._memory = model.fresh()
+        try:
+            self._memory = model.fresh()
+        except (Exception, SystemExit) as error:  # the author's code may raise anything
+            raise Malformed(
+                f"The model's fresh() raised {type(error).__name__}: {error}.", "Correct it and check the bundle again."
+            ) from error
         self._pasts: OrderedDict[str, Any] = OrderedDict()
         self.observed = 0
         """Requests that have changed the state since it was empty."""
@@ -102,7 +107,7 @@ class InternalState:
         try:
             data = msgspec.json.encode(whole)
             back = msgspec.json.decode(data, type=_Snapshot)
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             raise Malformed(f"The model's internal state cannot be saved: {error}.", _PLAIN) from error
         if back.memory != self._memory or back.pasts != whole.pasts:
             raise Malformed("The model's internal state does not come back from JSON as it was.", _PLAIN)

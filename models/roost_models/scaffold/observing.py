@@ -25,13 +25,20 @@ _CLOSE_S = 2.0
 class Observing:
     """Stands between the input and the compute thread. Until `open` requests wait for their turn."""
 
-    def __init__(self, thread: Worker) -> None:
+    def __init__(self, thread: Worker, now: Callable[[], int]) -> None:
         self._thread = thread
+        self._now = now
+        self._under_way = 0
+        self.busy_since: int | None = None
+        """Since when the thread has observed nothing though it should, monotonic ns."""
         self._remembering: Remembering | None = None
         self._before: list[tuple[Request, Callable[[], None]]] = []  # bounded: none of them is acknowledged
 
     def take(self, request: Request, delivery: Delivery) -> Delivery:
-        """Have a request observed after all before it; the delivery to go on with."""
+        """Have a request observed after all before it; the delivery to go on with.
+
+        One that is delivered again too: it counts once, and must not be acknowledged before that.
+        """
         both = _Both(delivery)
         if self._remembering is None:
             self._before.append((request, both.half))
@@ -41,10 +48,11 @@ class Observing:
 
     async def open(self, remembering: Remembering) -> Restored:
         """Bring the state up to date, then let it observe what waited. The decoy may be a moment behind."""
-        rolled = 0
+        rolled, from_snapshot = 0, False
         for _ in range(_TRIES):
             restored = await self._thread.call(remembering.restore)
             rolled += restored.rolled_forward
+            from_snapshot |= restored.from_snapshot
             if not restored.behind:
                 break
             await asyncio.sleep(_PAUSE_S)
@@ -54,7 +62,7 @@ class Observing:
         before, self._before = self._before, []
         for request, half in before:
             self._observe(remembering, request, half)
-        return dataclasses.replace(restored, rolled_forward=rolled)
+        return Restored(from_snapshot, rolled, restored.behind)
 
     async def close(self) -> None:
         """Save. Bounded: a model that hangs must not keep its process."""
@@ -64,7 +72,20 @@ class Observing:
         await asyncio.wait({closing}, timeout=_CLOSE_S)
 
     def _observe(self, remembering: Remembering, request: Request, half: Callable[[], None]) -> None:
-        self._thread.call(remembering.observe, request).add_done_callback(partial(_done, half))
+        self._under_way += 1
+        if self.busy_since is None:
+            self.busy_since = self._now()
+        self._thread.call(remembering.observe, request).add_done_callback(partial(self._done, half))
+
+    def _done(self, half: Callable[[], None], observed: "asyncio.Future[None]") -> None:
+        self._under_way -= 1
+        self.busy_since = self._now() if self._under_way else None
+        if observed.cancelled():
+            return
+        error = observed.exception()
+        if error is not None:  # the disk's, for the author's are caught: better an answer without a note than none
+            _log.error("A request could not be observed.", exc_info=error)
+        half()
 
 
 class _Both:
@@ -79,12 +100,3 @@ class _Both:
         self._left -= 1
         if self._left == 0:
             self._delivery.ack()
-
-
-def _done(half: Callable[[], None], observed: "asyncio.Future[None]") -> None:
-    if observed.cancelled():
-        return
-    error = observed.exception()
-    if error is not None:  # the disk's, for the author's are caught: better an answer without a note than none at all
-        _log.error("A request could not be observed.", exc_info=error)
-    half()

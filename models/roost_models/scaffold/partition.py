@@ -37,6 +37,11 @@ class Partition:
         """Whether the broker deals the requests out, and forgets this replica when it goes."""
         return self.replica > 0 and not self.key
 
+    @property
+    def part(self) -> str:
+        """Names the requests that are this replica's; another number of replicas or another key is another part."""
+        return f"{self.replica} of {self.replicas} by {self.key}" if self.replica and self.key else ""
+
     def filter(self, topics: TaskTopics, model: str) -> str:
         """What this replica subscribes to."""
         return f"$share/{model}/{topics.input}" if self.shared else topics.input

@@ -90,8 +90,7 @@ class RequestDesk:
         tracer: Tracer | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self.busy_since: int | None = None
-        """When the evaluation under way began, monotonic ns."""
+        self._evaluating_since: int | None = None
         self._model = model
         self._bundle = bundle
         self._frames = frames
@@ -104,13 +103,14 @@ class RequestDesk:
         self._partition = partition
         self.sample = Sample(topics, model, qa=settings.qa)
         self._marks = Marks()
-        self.observing = Observing(thread) if bundle.manifest.internal_state is not None else None
+        self.observing = Observing(thread, clock.monotonic_ns) if bundle.manifest.internal_state is not None else None
         self._answered = Answered(settings.remembered)
         self._open: dict[str, _Open] = {}
         self._outlet = Outlet(bus, topics.scores(model), self.counts)
         self._evaluator: Evaluator | None = None
         self._runtime = ""
         self._ended = False
+        self._leaving = False
         self._give_up = threading.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._letters = DeadLetters(bus, topics.deadletter, f"model {model}", clock)
@@ -123,11 +123,19 @@ class RequestDesk:
         self._evaluator = Evaluator(warm.predictor, self._frames, self._clock.monotonic_ns, self._give_up, past)
         self._policy.handle(Warmed(warm.costs), self._clock.monotonic_ns())
 
+    @property
+    def busy_since(self) -> int | None:
+        """Since when the compute thread has been at one and the same thing, monotonic ns; None when it is free."""
+        observing = None if self.observing is None else self.observing.busy_since
+        return min((since for since in (self._evaluating_since, observing) if since is not None), default=None)
+
     def dismiss(self) -> None:
-        """Decline what is open: for a process that ends and whose session nobody will continue."""
+        """Decline what is open and what still comes: for a process that ends and whose session nobody will continue."""
+        self._leaving = True
+        if self._timer is not None:
+            self._timer.cancel()
         for entry in list(self._open.values()):
-            self._decline(entry, Failure("not-ready", "This replica ends."))
-        self._ended = True
+            self._decline(entry, _LEAVING)
 
     def close(self) -> None:
         """Say nothing more. What is open stays unacknowledged and is delivered again to the next process."""
@@ -143,7 +151,8 @@ class RequestDesk:
         if self._ended:
             return
         now = self._clock.monotonic_ns()
-        self._act(self._policy.expire(now))
+        if not self._leaving:  # then the policy's requests have all had their last word
+            self._act(self._policy.expire(now))
         try:
             request = decode(delivery.payload)
             if isinstance(request, Token):
@@ -161,6 +170,8 @@ class RequestDesk:
             delivery.ack()
             return
         self.counts["requests"] += 1
+        if self.observing is not None:
+            delivery = self.observing.take(request, delivery)
         if not self._repeated(request.request_id, delivery):
             self._take(request, delivery, now)
         self._set_timer()
@@ -179,8 +190,6 @@ class RequestDesk:
         return True
 
     def _take(self, request: Request, delivery: Delivery, now: int) -> None:
-        if self.observing is not None:
-            delivery = self.observing.take(request, delivery)
         saw = hashlib.sha256(delivery.payload).hexdigest()
         diagnosis = self._diagnosis_of(request)
         if diagnosis.fault is not None:
@@ -188,6 +197,9 @@ class RequestDesk:
         entry = _Open(request, saw, diagnosis.fault or self._fault, diagnosis, [delivery])
         entry.steps = self._traces.begin(request, now)
         self._open[request.request_id] = entry
+        if self._leaving:
+            self._decline(entry, _LEAVING)
+            return
         if self._evaluator is None:
             self._decline(entry, Failure("not-ready", "The model is being loaded and warmed."))
             return
@@ -219,17 +231,17 @@ class RequestDesk:
 
     def _evaluate(self, entries: list[_Open]) -> None:
         assert self._evaluator is not None  # noqa: S101 — the policy is first asked when the model is warm
-        self.busy_since = self._clock.monotonic_ns()
+        self._evaluating_since = self._clock.monotonic_ns()
         work = partial(
             self._evaluator.evaluate, [entry.request for entry in entries], [entry.fault for entry in entries]
         )
         self._thread.call(work).add_done_callback(partial(self._evaluated, entries))
 
     def _evaluated(self, entries: list[_Open], done: "asyncio.Future[list[Outcome]]") -> None:
-        if self._ended or done.cancelled():
+        if self._ended or self._leaving or done.cancelled():
             return
         now = self._clock.monotonic_ns()
-        self.busy_since = None
+        self._evaluating_since = None
         self._act(self._policy.expire(now))
         error, typical = done.exception(), False
         if error is not None:  # the evaluator's own defect: said aloud, and nobody is left waiting
@@ -322,7 +334,7 @@ class RequestDesk:
             self._timer.cancel()
             self._timer = None
         due = [moment for moment in (self._policy.deadline(), self._marks.deadline()) if moment is not None]
-        if due and not self._ended:
+        if due and not self._ended and not self._leaving:
             delay = max(0, min(due) - self._clock.monotonic_ns()) / SECOND
             self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
@@ -341,6 +353,7 @@ def _log_answer(model: str, entry: _Open, outcome: Outcome) -> None:
     log_step(_log, entry.diagnosis, entry.request.request_id, "model: answers", level=logging.INFO, **fields)
 
 
+_LEAVING = Failure("not-ready", "This replica ends.")
 _WHY = {
     "behind": "The model is behind and serves newer requests.",
     "expired": "The request's time was over before the model could begin.",

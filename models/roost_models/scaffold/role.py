@@ -13,7 +13,8 @@ is known. Rules:
 6. A replica takes its own part alone (`partition`), and any model only what `[sample]` asks of it (`sampling`).
 7. A token is passed on behind the last words on the requests before it (`marks`).
 8. A model with internal state observes every request of its part, in order (`observing`).
-9. Nothing a model raises ends the process; an evaluation that never ends does, so that it is started afresh.
+9. Nothing a model raises ends the process; an evaluation or observation that never ends does, so that it is started
+   afresh.
 
 What it never does: take part in selection, or know whether it is champion or canary.
 """
@@ -117,7 +118,8 @@ class Scaffold:
         return self._desk.counts
 
     def _all_counts(self) -> Counter[str]:
-        return self._desk.counts + (self._remembering.counts if self._remembering is not None else Counter())
+        of_state = Counter[str]() if self._remembering is None else self._remembering.counts
+        return Counter({**self._desk.counts, **of_state})
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raises when the model cannot serve: `ModelFailed`, `Misuse`, `Malformed`."""
@@ -136,9 +138,9 @@ class Scaffold:
             raise
         finally:
             stopping.cancel()
+            self._desk.close()  # before the state is saved: what is observed later would be neither saved nor delivered
             if self._desk.observing is not None:
                 await self._desk.observing.close()
-            self._desk.close()
             self._thread.stop()
             await self._bus.stop()
 
@@ -163,15 +165,15 @@ class Scaffold:
         if observing is None or place is None:
             return ""
         began = self._clock.monotonic_ns()
-        takes = self._partition.takes
-        self._remembering = await self._thread.call(lambda: Remembering(self._bundle, predictor, place, takes))
+        takes, part = self._partition.takes, self._partition.part
+        self._remembering = await self._thread.call(lambda: Remembering(self._bundle, predictor, place, takes, part))
         found = await observing.open(self._remembering)
         took_ms = (self._clock.monotonic_ns() - began) // MS
         whence = "from its snapshot and" if found.from_snapshot else "from"
         return f"Internal state {whence} {found.rolled_forward} archived requests in {took_ms} ms."
 
     async def _watch(self) -> None:
-        """Publish counts when they have changed; give up on an evaluation that never ends."""
+        """Publish counts when they have changed; give up on an evaluation or an observation that never ends."""
         told: Counter[str] = Counter()
         while True:
             await asyncio.sleep(self._settings.state_interval_ms / 1000)
@@ -180,7 +182,7 @@ class Scaffold:
                 lasts_ms = (self._clock.monotonic_ns() - self._desk.busy_since) // MS
                 if lasts_ms > self._settings.max_evaluation_ms:
                     raise ModelFailed(
-                        f"An evaluation of model {self._model} has not ended after {lasts_ms} ms.",
+                        f"Model {self._model} has not ended what it began {lasts_ms} ms ago.",
                         "It is started afresh; if it hangs again, take the bundle out of the schedule.",
                     )
             counts = self._all_counts()

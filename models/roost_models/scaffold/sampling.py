@@ -54,4 +54,4 @@ def _own_share(schedule: Mapping[str, object], model: str) -> float:
     """What a request's own schedule says. One that is wrong is refused by the rendezvous; the model answers then."""
     sample = schedule.get("sample")
     share = sample.get(model, 1.0) if isinstance(sample, Mapping) else 1.0
-    return float(share) if isinstance(share, int | float) else 1.0
+    return float(share) if isinstance(share, int | float) and 0 < share < 1 else 1.0

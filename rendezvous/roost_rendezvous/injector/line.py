@@ -25,7 +25,8 @@ class Outgoing(NamedTuple):
 
 
 class Line:
-    """`taken` is called when the broker has an item, `refused` with the reason when it would never take it.
+    """`taken` is called when the broker has an item, `refused` with the reason when it would never take it, and
+    `defect` with an error that nobody foresaw: the line may stand still from then on.
 
     `counts`: injected, waits, dropped.
     """
@@ -38,12 +39,14 @@ class Line:
         *,
         taken: Callable[[Outgoing], None],
         refused: Callable[[Delivery, str], None],
+        defect: Callable[[Exception], None],
     ) -> None:
         self._bus = bus
         self._topic = topic
         self._counts = counts
         self._taken = taken
         self._refused = refused
+        self._defect = defect
         self._waiting: deque[Outgoing] = deque()
         self._retry: asyncio.TimerHandle | None = None
 
@@ -85,12 +88,24 @@ class Line:
                 )
             except QueueFull:
                 self._counts["waits"] += 1
-                self._retry = asyncio.get_running_loop().call_later(_RETRY_S, self._send)
+                self._retry = asyncio.get_running_loop().call_later(_RETRY_S, self._try_again)
                 return
             self._waiting.popleft()
             done.add_done_callback(partial(self._settled, item))
 
+    def _try_again(self) -> None:
+        try:
+            self._send()
+        except Exception as error:  # noqa: BLE001 - the loop would only log it
+            self._defect(error)
+
     def _settled(self, item: Outgoing, done: "asyncio.Future[None]") -> None:
+        try:
+            self._settle(item, done)
+        except Exception as error:  # noqa: BLE001 - the loop would only log it
+            self._defect(error)
+
+    def _settle(self, item: Outgoing, done: "asyncio.Future[None]") -> None:
         error = None if done.cancelled() else done.exception()
         if error is None:
             self._counts["injected"] += 1

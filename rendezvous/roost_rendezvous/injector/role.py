@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec
 
 from roost_broker import messages
 from roost_broker.bus import Bus, Delivery
@@ -53,6 +53,7 @@ from roost_rendezvous.injector.turn import (
 _log = logging.getLogger(__name__)
 
 COMPONENT = "injector"
+P = ParamSpec("P")
 
 
 class Raw(NamedTuple):
@@ -99,7 +100,7 @@ class StateInjector:
         self._clock = clock
         self._node = node
         self._role = role or f"{COMPONENT}-{topics.task}"
-        self._line = Line(bus, topics.input, self.counts, taken=self._taken, refused=self._refused)
+        self._line = Line(bus, topics.input, self.counts, taken=self._taken, refused=self._refused, defect=self._defect)
         self._fatal: asyncio.Future[None] | None = None
         self._letters = DeadLetters(bus, topics.deadletter, COMPONENT, clock)
         self._traces = InjectorTraces(tracer, clock, self.counts)
@@ -115,7 +116,7 @@ class StateInjector:
             raise Misuse("An injector that stands by needs a bus to watch its predecessor.", "Give `watching`.")
         self._watcher: Watcher[Raw] | None = None
         if standby and watching is not None:
-            self._watcher = Watcher(self._turn, watching, topics, clock, self._act)
+            self._watcher = Watcher(self._turn, watching, topics, clock, self._guarded(self._act))
         self._telling = Telling(
             bus,
             topics,
@@ -136,8 +137,8 @@ class StateInjector:
         Raises what makes the broker unreachable for good, and whatever is a defect.
         """
         self._fatal = fatal = asyncio.get_running_loop().create_future()
-        self._bus.subscribe(self._topics.raw, self._guarded)
-        self._bus.on_connection(self._connection)
+        self._bus.subscribe(self._topics.raw, self._guarded(self._arrived))
+        self._bus.on_connection(self._guarded(self._connection))
         stopping = asyncio.ensure_future(stop.wait())
         sources = asyncio.ensure_future(self._sources.run())
         starting = asyncio.ensure_future(self._start())
@@ -172,16 +173,26 @@ class StateInjector:
             await self._watcher.start()  # first, or requests seen on raw could have passed on input before
         await self._bus.start()
 
-    # -- what arrives -------------------------------------------------------------------------------------------
+    # -- defects -------------------------------------------------------------------------------------------------
 
-    def _guarded(self, delivery: Delivery) -> None:
-        """A defect ends the role, loudly: left alone it would hold deliveries back until none comes any more."""
-        try:
-            self._arrived(delivery)
-        except Exception as error:
-            if self._fatal is not None and not self._fatal.done():
-                self._fatal.set_exception(error)
-            raise
+    def _defect(self, error: Exception) -> None:
+        """It ends the role, loudly: left alone it would hold deliveries back until none comes any more."""
+        if self._fatal is not None and not self._fatal.done():
+            self._fatal.set_exception(error)
+
+    def _guarded(self, work: Callable[P, None]) -> Callable[P, None]:
+        """For whatever the event loop or a bus calls: they would only report what is raised."""
+
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                work(*args, **kwargs)
+            except Exception as error:
+                self._defect(error)
+                raise
+
+        return guarded
+
+    # -- what arrives -------------------------------------------------------------------------------------------
 
     def _arrived(self, delivery: Delivery) -> None:
         try:
@@ -224,7 +235,7 @@ class StateInjector:
             return
         item = Outgoing(raw.delivery, payload, traced=self._traces.injected(raw.request, arrived))
         if delay_ms:
-            self._diagnosed.later(delay_ms, partial(self._line.add, item))
+            self._diagnosed.later(delay_ms, self._guarded(partial(self._line.add, item)))
         else:
             self._line.add(item)
 

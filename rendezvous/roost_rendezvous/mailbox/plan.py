@@ -78,8 +78,8 @@ class Plan:
         return self._rank.get(model, len(self._rank)), model
 
     def lists(self, model: str) -> bool:
-        """Whether a step names this model."""
-        return model in self._official_ns
+        """Whether a step names this model, or it only bears the name of a quorum: `*` does not mean it."""
+        return model in self._official_ns or model in self.quorums
 
     def counts_on(self, model: str) -> bool:
         """Whether a step names this model, or a quorum has it as a member: there is always room for its word."""
@@ -134,4 +134,4 @@ class Plans:
 
     def counts_on(self, model: str) -> bool:
         """Whether any of the plans does."""
-        return self._base.counts_on(model) or model in self._promoted
+        return self._base.counts_on(model) or any(plan.counts_on(model) for plan in self._promoted.values())

@@ -1,7 +1,7 @@
 """Reading bodies: bounded in size, in time, and all together in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 
 from aiohttp import StreamReader, web
@@ -72,35 +72,42 @@ class Body:
         return bytes(data)
 
 
-async def lines(content: StreamReader, settings: ProxySettings) -> AsyncIterator[bytes]:
+async def lines(
+    content: StreamReader, settings: ProxySettings, memory: Memory, room: Callable[[int], Awaitable[None]]
+) -> AsyncGenerator[bytes, None]:
     """The lines of a body as they come, without their ends; empty ones are left out.
 
+    What has come of a line is taken from `memory` by `room`, which may wait, and given back when the line is whole.
     Raises `Refused`: 413 for a line too long, 408 when nothing comes for `stream_idle_ms`.
     """
     kept = bytearray()
-    while True:
-        try:
-            async with asyncio.timeout(settings.stream_idle_ms / 1000):
-                chunk = await content.readany()
-        except TimeoutError:
-            raise Refused(
-                408, f"The stream said nothing for {settings.stream_idle_ms} ms.", "Begin a new one."
-            ) from None
-        *whole, rest = chunk.split(b"\n")
-        for part in whole:
-            line = bytes(kept + part).strip()
-            kept.clear()
-            if len(line) > settings.max_body_bytes:
-                raise too_large(len(line), settings.max_body_bytes)
-            if line:
-                yield line
-        kept += rest
-        if len(kept) > settings.max_body_bytes:
-            raise too_large(len(kept), settings.max_body_bytes)
-        if not chunk and content.at_eof():
-            if kept.strip():
-                yield bytes(kept).strip()
-            return
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(settings.stream_idle_ms / 1000):
+                    chunk = await content.readany()
+            except TimeoutError:
+                raise Refused(
+                    408, f"The stream said nothing for {settings.stream_idle_ms} ms.", "Begin a new one."
+                ) from None
+            ended = not chunk and content.at_eof()
+            *whole, rest = (b"\n" if ended else chunk).split(b"\n")
+            for part in whole:
+                line = bytes(kept + part).strip()
+                memory.give_back(len(kept))
+                kept.clear()
+                if len(line) > settings.max_body_bytes:
+                    raise too_large(len(line), settings.max_body_bytes)
+                if line:
+                    yield line
+            if ended:
+                return
+            if len(kept) + len(rest) > settings.max_body_bytes:
+                raise too_large(len(kept) + len(rest), settings.max_body_bytes)
+            await room(len(rest))
+            kept += rest
+    finally:
+        memory.give_back(len(kept))
 
 
 def check_encoding(request: web.Request) -> None:

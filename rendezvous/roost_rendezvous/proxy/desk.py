@@ -10,7 +10,7 @@ from roost_broker import messages
 from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import MS, Clock
 from roost_broker.deadletter import DeadLetters
-from roost_broker.errors import Malformed, PeerError, QueueFull
+from roost_broker.errors import FrameUnavailable, Malformed, PeerError, QueueFull
 from roost_broker.messages import FrameRef, Request, Result
 from roost_broker.topics import TaskTopics
 from roost_broker.worker import Worker
@@ -175,6 +175,10 @@ class Desk:
             return await asyncio.shield(putting)
         except QueueFull as error:
             raise Refused(429, error.problem, error.remedy) from error
+        except (OSError, FrameUnavailable) as error:  # the card is full, or no good
+            self._counts["not-stored"] += 1
+            why = (error.strerror if isinstance(error, OSError) else None) or str(error)  # without the path
+            raise Refused(503, f"The picture cannot be stored: {why}.", "Make room on the device's disk.") from error
         except asyncio.CancelledError:  # the picture is stored all the same: it must not count as in use for ever
             putting.add_done_callback(self._release_orphan)
             raise

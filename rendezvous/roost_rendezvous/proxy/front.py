@@ -62,7 +62,7 @@ class Front:
         def connect() -> asyncio.BaseProtocol:
             if len(manager.connections) >= settings.max_connections:
                 return _Full()
-            return _Connection(manager, loop=loop, **limits)
+            return _Connection(manager, loop, settings.body_timeout_ms / 1000, **limits)
 
         try:
             self._server = await loop.create_server(connect, settings.host, settings.port)
@@ -82,9 +82,27 @@ class Front:
 
 
 class _Connection(web.RequestHandler):
-    """A connection whose own errors (what is no HTTP at all) are told like all others."""
+    """A connection whose own errors (what is no HTTP at all) are told like all others, and that is given up when an
+    answer is not taken.
+    """
 
-    __slots__ = ()
+    __slots__ = ("_answer_s",)
+
+    def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop, answer_s: float, **limits: Any) -> None:
+        super().__init__(manager, loop=loop, **limits)
+        self._answer_s = answer_s
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Without a bound, whoever asks and reads nothing would keep one of the connections for ever."""
+        try:
+            async with asyncio.timeout(self._answer_s):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            if self.transport is not None:
+                self.transport.abort()
+            return resp, True
 
     def handle_error(
         self,

@@ -107,7 +107,7 @@ _WHY = {
     415: "Not a content type of a question.",
     422: "It can be read, and cannot be meant: no picture, cut off, an impossible deadline.",
     429: "Too many are waiting already. Ask again after `Retry-After` seconds.",
-    503: "No result in time: the rendezvous or the broker is not there. Ask again.",
+    503: "No result in time: the rendezvous or the broker is not there; or no room for a picture. Ask again.",
 }
 
 

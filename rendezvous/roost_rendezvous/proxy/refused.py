@@ -4,7 +4,7 @@ from roost_broker.errors import PeerError
 
 
 class Refused(PeerError):
-    """`status` is 400 to 499. Its problem and remedy are the body of the answer."""
+    """`status` is 400 to 499, or 503. Its problem and remedy are the body of the answer."""
 
     def __init__(self, status: int, problem: str, remedy: str = "", *, allow: str = "") -> None:
         super().__init__(problem, remedy)

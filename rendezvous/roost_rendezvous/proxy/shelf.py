@@ -38,7 +38,12 @@ class Shelf:
         self._make_room(len(data))
         # Stored below the own name first: a frame without a mark would stay for ever.
         ref = self._own.put(data, width=picture.width, height=picture.height, media_type=picture.media_type)
-        ours = self._frames.adopt(ref, self._own) or ref.sha256 in self._sizes
+        try:
+            ours = self._frames.adopt(ref, self._own) or ref.sha256 in self._sizes
+        except BaseException:  # a mark that nobody counts would stay until the next start
+            if ref.sha256 not in self._sizes:
+                self._own.remove(ref.sha256)
+            raise
         self._used[ref.sha256] += 1
         if ours:
             self._sizes[ref.sha256] = len(data)

@@ -7,6 +7,7 @@ other and ends nothing; one that is too long ends the stream, after what is open
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from functools import partial
 
 from aiohttp import web
@@ -57,14 +58,18 @@ class Stream:
             async with asyncio.TaskGroup() as group:
                 open_: set[asyncio.Task[None]] = set()
                 try:
-                    async for line in lines(request.content, self._settings):
-                        number += 1
-                        await self._until_room(open_, len(line))
-                        task = group.create_task(self._answer(number, line))
-                        open_.add(task)
-                        task.add_done_callback(open_.discard)
-                        # Not in the task itself: one that is cancelled at once never begins.
-                        task.add_done_callback(partial(self._forget, len(line)))
+                    room = partial(self._until_room, open_)
+                    async with aclosing(lines(request.content, self._settings, self._memory, room)) as asked:
+                        async for line in asked:
+                            number += 1
+                            while len(open_) >= self._settings.stream_in_flight:
+                                await asyncio.wait(open_, return_when=asyncio.FIRST_COMPLETED)
+                            await room(len(line))
+                            task = group.create_task(self._answer(number, line))
+                            open_.add(task)
+                            task.add_done_callback(open_.discard)
+                            # Not in the task itself: one that is cancelled at once never begins.
+                            task.add_done_callback(partial(self._forget, len(line)))
                 except Refused as refused:
                     await self._write(self._refusing(refused).line(number + 1, None))
             await response.write_eof()
@@ -74,8 +79,6 @@ class Stream:
         return response
 
     async def _until_room(self, open_: "set[asyncio.Task[None]]", size: int) -> None:
-        while len(open_) >= self._settings.stream_in_flight:
-            await asyncio.wait(open_, return_when=asyncio.FIRST_COMPLETED)
         while not self._memory.take(size):
             if not open_:  # others have it, and may wait for us
                 raise crowded()

@@ -40,7 +40,7 @@ def load(path: Path) -> Schedule:
         loose = tomllib.loads(text)
     except OSError as error:
         raise Misuse(f"The schedule {path} cannot be read: {error}.", "Name a readable TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # besides what is no TOML: numbers of 5,000 digits, lists 1,000 deep
         raise Misuse(f"The schedule {path} is not TOML: {error}.", "Mend the line named.") from error
     try:
         return parse(loose)

@@ -30,7 +30,7 @@ class Asked(Struct, frozen=True, gc=False):
 
 def build(answer: Answer, asked: Asked, clock: Clock, node: str) -> bytes:
     """The result's bytes. One too large for the wire loses first its copy of the input, then its longer lists."""
-    result = _whole(answer, asked.request, clock, node)
+    result = _whole(answer, asked, clock, node)
     for shortened in (_as_it_is, _without_input, _short):
         try:
             return messages.encode(shortened(result))
@@ -39,11 +39,12 @@ def build(answer: Answer, asked: Asked, clock: Clock, node: str) -> bytes:
     return messages.encode(_bare(result))
 
 
-def _whole(answer: Answer, request: Request, clock: Clock, node: str) -> Result:
+def _whole(answer: Answer, asked: Asked, clock: Clock, node: str) -> Result:
     wall = clock.wall_ns()
+    request = asked.request
     score = answer.chosen.context if answer.chosen is not None else None
     provenance = request.provenance
-    if isinstance(score, Score) and request.diagnostics is not None and request.diagnostics.trace:
+    if isinstance(score, Score) and asked.diagnosis.trace:
         provenance = structs.replace(provenance, path=_through(provenance, score.provenance))
     if answer.override:
         overrides = [*provenance.overrides, f"schedule {answer.schedule_version}"][:MAX_OVERRIDES]

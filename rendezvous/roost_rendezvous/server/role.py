@@ -147,7 +147,8 @@ class RendezvousServer:
             bus,
             topics,
             schedule,
-            self._announcer,
+            # Its own: requests that ask for what they may not have must not use up what an operator waits to hear.
+            Announcer(bus, topics.device, results.COMPONENT, clock, self.counts),
             clock,
             results.COMPONENT,
             history=ScheduleHistory(journal),

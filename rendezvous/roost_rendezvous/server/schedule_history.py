@@ -14,6 +14,7 @@ import fcntl
 import logging
 import os
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -91,26 +92,28 @@ class ScheduleHistory:
     def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
         self._path = folder / FILE
         self._max_bytes = max_bytes
-        self._entries: list[Entry] | None = None
+        self._last: Entry | None = None
+        self._ids: deque[str] | None = None  # of all messages: whole schedules would be too much to keep
+        self._syncer = _Syncer(self._path)
 
     @property
     def last(self) -> Entry | None:
         """The schedule in force, as far as is known here."""
-        entries = self._loaded()
-        return entries[-1] if entries else None
+        self._load()
+        return self._last
 
     def older(self, message_id: str) -> bool:
         """Whether this message's schedule was in force once and was replaced since."""
-        entries = self._loaded()
-        return any(entry.message_id == message_id for entry in entries) and entries[-1].message_id != message_id
+        ids = self._load()
+        return message_id in ids and ids[-1] != message_id
 
     def add(self, entry: Entry) -> bool:
         """Append; False when this message is the newest line already (a repetition, or the other server wrote it)."""
-        entries = self._loaded()
-        if entries and entries[-1].message_id == entry.message_id:
+        ids = self._load()
+        if ids and ids[-1] == entry.message_id:
             return False
-        entries.append(entry)
-        del entries[:-MAX_ENTRIES]
+        ids.append(entry.message_id)
+        self._last = entry
         try:
             self._append(entry)
         except OSError as error:
@@ -122,31 +125,34 @@ class ScheduleHistory:
         line = _encoder.encode(entry) + b"\n"
         with self._lock():
             before = _bytes(self._path)
-            written = _parse(before)
-            if written and written[-1].message_id == entry.message_id:
+            newest = _parse(before.rstrip(b"\n").rpartition(b"\n")[2])  # not all of it: requests wait meanwhile
+            if newest and newest[0].message_id == entry.message_id:
                 return
-            if len(written) >= MAX_ENTRIES or len(before) + len(line) > self._max_bytes:
-                kept = written[-MAX_ENTRIES // 2 :]
+            if before.count(b"\n") >= MAX_ENTRIES or len(before) + len(line) > self._max_bytes:
+                kept = _parse(before)[-MAX_ENTRIES // 2 :]
                 while kept and sum(len(_encoder.encode(one)) + 1 for one in kept) > self._max_bytes // 2:
                     kept = kept[(len(kept) + 1) // 2 :]
                 write_durably(self._path, b"".join(_encoder.encode(one) + b"\n" for one in kept) + line)
                 return
             torn = b"\n" if before and not before.endswith(b"\n") else b""
             fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            if os.write(fd, torn + line) != len(torn + line):
-                os.ftruncate(fd, len(before))
+            try:
+                if os.write(fd, torn + line) != len(torn + line):
+                    os.ftruncate(fd, len(before))
+                    raise OSError("no space for a whole line")
+            finally:
                 os.close(fd)
-                raise OSError("no space for a whole line")
-        # The loop that answers requests does not wait for a card.
-        threading.Thread(target=_sync, args=(fd,), name="schedule history", daemon=True).start()
+        self._syncer.soon()
 
     def _lock(self) -> "_Locked":
         return _Locked(self._path.with_name(f".{FILE}.lock"))
 
-    def _loaded(self) -> list[Entry]:
-        if self._entries is None:
-            self._entries = _parse(_bytes(self._path))
-        return self._entries
+    def _load(self) -> "deque[str]":
+        if self._ids is None:
+            entries = _parse(_bytes(self._path))
+            self._last = entries[-1] if entries else None
+            self._ids = deque((entry.message_id for entry in entries), maxlen=MAX_ENTRIES)
+        return self._ids
 
 
 class _Locked:
@@ -183,10 +189,36 @@ def _parse(data: bytes) -> list[Entry]:
     return entries
 
 
-def _sync(fd: int) -> None:
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        _log.warning("The schedule history could not be synced: %s", error)
-    finally:
-        os.close(fd)
+class _Syncer:
+    """Syncs a file in one thread beside the loop that answers requests, however often it is asked to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._wanted = False
+        self._runs = False
+
+    def soon(self) -> None:
+        """What is written by now reaches the card in a moment."""
+        with self._lock:
+            self._wanted = True
+            if self._runs:
+                return
+            self._runs = True
+        threading.Thread(target=self._run, name="schedule history", daemon=True).start()
+
+    def _run(self) -> None:
+        while self._again():
+            try:
+                fd = os.open(self._path, os.O_RDONLY)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+            except OSError as error:
+                _log.warning("The schedule history could not be synced: %s", error)
+
+    def _again(self) -> bool:
+        with self._lock:
+            self._runs, self._wanted = self._wanted, False
+            return self._runs

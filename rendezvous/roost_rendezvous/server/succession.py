@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from roost_broker.errors import Malformed
+from roost_broker.ids import is_id
 from roost_broker.messages import RoleState, Token
 from roost_rendezvous.handover import files, words
 from roost_rendezvous.handover.files import RendezvousKnowledge
@@ -194,6 +195,9 @@ class Succession:
 
     def _token_lost(self, detail: str) -> None:
         handover_id = detail.rsplit(" ", 1)[-1]
+        if not is_id(handover_id):  # it becomes the name of a folder
+            self._counts["tokens-of-others"] += 1
+            return
         place = files.location(self._folder, handover_id)
         if self.side == "standby":
             self._counts["token-lost"] += 1

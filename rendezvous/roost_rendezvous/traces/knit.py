@@ -18,6 +18,8 @@ COMPUTES = frozenset({"prepare", "evaluate"})
 _RANK = {"capture": 0, "injector": 1, "rendezvous": 2, "model": 3, "decoy": 4}
 _MODEL = "model "
 _DECISION = "wait"
+_LONGEST_NS = 86_400 * 1_000 * MS
+"""A day. What is said to have run on for longer is somebody's invention, and no counter could take the sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ def knit(request_id: str, messages: Iterable[Message]) -> Knit:
 
 def ran_on(whole: Knit) -> dict[str, int]:
     """Nanoseconds of computing after the answer, by model; a request's share where several were evaluated together."""
-    return {part.model: part.ran_on_ns // part.batch for part in whole.parts if part.ran_on_ns // part.batch}
+    shares = {part.model: part.ran_on_ns // part.batch for part in whole.parts}
+    return {model: min(ns, _LONGEST_NS) for model, ns in shares.items() if ns}
 
 
 # -- one time axis ---------------------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.messages import Message, decode
+from roost_rendezvous.traces.ring import MAX_PARTS
 from roost_rendezvous.traces.settings import TraceSettings
 
 _SCHEMA = """
@@ -77,9 +78,7 @@ class TraceStore:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):  # locked, read-only, full: the file itself may be good
                 raise
-            path.replace(path.with_suffix(".damaged"))
-            for beside in ("-wal", "-shm"):
-                path.with_name(path.name + beside).unlink(missing_ok=True)
+            set_aside(path)
             self._db = _open_to_write(path)
 
     def close(self) -> None:
@@ -87,10 +86,12 @@ class TraceStore:
         self._db.close()
 
     def put(self, request_id: str, task: str, at_ms: int, parts: dict[str, bytes]) -> None:
-        """Add messages (by id) to a request's row. Call within `transaction`."""
+        """Add messages (by id) to a request's row, as many as one request may have. Call within `transaction`."""
         row = self._db.execute("SELECT body FROM traces WHERE request_id = ?", (request_id,)).fetchone()
         known: dict[str, msgspec.Raw] = _unpack(row[0]) if row is not None else {}
-        known |= {key: msgspec.Raw(payload) for key, payload in parts.items()}
+        for key, payload in parts.items():
+            if key in known or len(known) < MAX_PARTS:
+                known[key] = msgspec.Raw(payload)
         body = zlib.compress(msgspec.json.encode(known), 6)
         self._db.execute(
             "INSERT INTO traces (request_id, task, at_ms, bytes, body) VALUES (?, ?, ?, ?, ?) "
@@ -148,6 +149,7 @@ class TraceReader:
     """Reads what a monitor wrote, also while it writes. Raises `PeerError` when there is nothing to read."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         if not path.is_file():
             raise PeerError(
                 f"There are no traces at {path}.",
@@ -165,7 +167,7 @@ class TraceReader:
 
     def newest(self, limit: int, task: str = "") -> list[StoredTrace]:
         """The newest requests, newest first."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT request_id, task, at_ms, body FROM traces WHERE ? IN ('', task) "
             "ORDER BY at_ms DESC, request_id DESC LIMIT ?",
             (task, limit),
@@ -174,10 +176,10 @@ class TraceReader:
 
     def find(self, prefix: str) -> StoredTrace:
         """The one request whose id begins so. Raises `Misuse` when there are several or none."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT request_id, task, at_ms, body FROM traces WHERE request_id >= ? AND request_id < ? LIMIT 2",
             (prefix, prefix + "g"),  # ids are hex digits, and g comes after them
-        ).fetchall()
+        )
         if not rows:
             raise Misuse(
                 f"No trace of a request {prefix} is kept.",
@@ -189,16 +191,36 @@ class TraceReader:
 
     def ran_on(self) -> list[RanOnTotal]:
         """How long each model ran on after answers, over all that is kept; most first."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT task, model, count(*), sum(ns), max(ns) FROM ran_on GROUP BY task, model ORDER BY sum(ns) DESC"
         )
         return [RanOnTotal(*row) for row in rows]
 
     def count(self) -> tuple[int, int, int]:
         """Requests kept, their bytes, and the wall clock (ms) of the oldest (0 without any)."""
-        row = self._db.execute("SELECT count(*), coalesce(sum(bytes), 0), coalesce(min(at_ms), 0) FROM traces")
-        requests, size, oldest = row.fetchone()
+        [row] = self._rows("SELECT count(*), coalesce(sum(bytes), 0), coalesce(min(at_ms), 0) FROM traces")
+        requests, size, oldest = row
         return requests, size, oldest
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise PeerError(
+                f"{self._path} cannot be read: {error}.", "The monitor sets a damaged file aside and begins a new one."
+            ) from error
+
+
+def set_aside(path: Path) -> None:
+    """A file that is no store any more makes way for a new one, and is kept for whoever wants to look."""
+    path.replace(path.with_suffix(".damaged"))
+    for beside in ("-wal", "-shm"):
+        path.with_name(path.name + beside).unlink(missing_ok=True)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is no good; what is locked, read-only or full may be good again."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:

@@ -5,11 +5,12 @@
 The figure is that of the book's chapter 7 (figure 7-6): which model answered, which ran on, and by how long.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from itertools import groupby
 
 from roost_broker.messages import Result
+from roost_broker.printable import printable
 from roost_rendezvous.traces.knit import COMPUTES, WAITS, Bar, Knit, Part
 
 WORK, WAITING, RAN_ON, MARK, BREAK = "█", "░", "▒", "│", "⫽"
@@ -41,6 +42,7 @@ COLOURS = Style(bold="\x1b[1m", dim="\x1b[2m", good="\x1b[32m", warn="\x1b[33m",
 
 def render(whole: Knit, *, width: int, task: str = "", style: Style = PLAIN, zone: tzinfo | None = UTC) -> str:
     """The whole picture, `width` characters wide (at least 60)."""
+    whole = _printable(whole)
     lines = [*_head(whole, task, style, zone), ""]
     if whole.bars:
         chart = _Chart(whole, max(width, _LEAST_WIDTH), style)
@@ -55,9 +57,10 @@ def outcome(result: Result | None) -> str:
         return "no answer seen"
     if result.answer is None:
         said = result.default
-        return f"default {said.label}" if said is not None else "default"
+        return printable(f"default {said.label}") if said is not None else "default"
     answer = result.answer
-    return f"{answer.label} {answer.score:.2f} by {answer.model} {answer.version} ({result.cause})".replace("  ", " ")
+    said_by = f"by {answer.model} {answer.version} ({result.cause})"
+    return printable(f"{answer.label} {answer.score:.2f} {said_by}".replace("  ", " "))
 
 
 def duration(ns: int) -> str:
@@ -72,7 +75,10 @@ def duration(ns: int) -> str:
 
 def moment(wall_ns: int, zone: tzinfo | None) -> str:
     """A wall clock time to the millisecond."""
-    return datetime.fromtimestamp(wall_ns / 1e9, zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    try:
+        return datetime.fromtimestamp(wall_ns / 1e9, zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    except (ValueError, OverflowError, OSError):
+        return "no date"  # somebody's clock, or invention
 
 
 def _head(whole: Knit, task: str, style: Style, zone: tzinfo | None) -> list[str]:
@@ -82,8 +88,26 @@ def _head(whole: Knit, task: str, style: Style, zone: tzinfo | None) -> list[str
     colour = style.warn if result is None or result.answer is None else style.good
     said = f"{colour}{style.bold}{outcome(result)}{style.off}{answered}"
     if result is not None and result.default is not None and result.default.reason:
-        said += f": {result.default.reason}"
+        said += f": {printable(result.default.reason)}"
     return [" · ".join(part for part in first if part), said]
+
+
+def _printable(whole: Knit) -> Knit:
+    """The same in characters that a terminal shows: what was said came over the wire, from whomever."""
+    bars = (
+        replace(
+            bar,
+            component=printable(bar.component),
+            name=printable(bar.name),
+            attributes={key: printable(text) for key, text in bar.attributes.items()},
+        )
+        for bar in whole.bars
+    )
+    parts = (
+        replace(part, model=printable(part.model), reason=printable(part.reason), declined=printable(part.declined))
+        for part in whole.parts
+    )
+    return replace(whole, bars=tuple(bars), parts=tuple(parts))
 
 
 class _Axis:

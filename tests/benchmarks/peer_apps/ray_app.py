@@ -6,6 +6,7 @@ refuses at once, so that a stalled champion is not queued for. The dashboard and
 are as small as Ray lets them be: to its favour in the figures.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -59,6 +60,7 @@ def main(port: int) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         logging_level="error",
         log_to_driver=False,
+        _temp_dir=os.environ["HOME"],  # the benchmark's own folder: it is gone afterwards
     )
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     serve.run(Front.bind(*map(_deployment, rule.BUNDLES)), route_prefix="/classify")

@@ -25,6 +25,7 @@ from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import ramps
 from roost_models.bundle.writing import write_bundle
 from roost_models.inference.images import encode_png
+from roost_models.internal_state.rebuild import StatePlace
 from roost_models.scaffold.partition import Partition
 from roost_models.scaffold.presence import model_will
 from roost_models.scaffold.role import Scaffold, ScaffoldSettings, receive_maximum
@@ -177,6 +178,7 @@ async def serving(
     settings: ScaffoldSettings = QUICK,
     wait: str = "ready",
     partition: Partition = Partition(),  # noqa: B008 — frozen
+    internal_state: StatePlace | None = None,
 ) -> AsyncIterator[tuple[Watcher, Scaffold]]:
     """A scaffold that runs as long as the block, and a watcher of it."""
     watcher = Watcher(place.bus(f"watcher{partition.replica or ''}"), place.topics)
@@ -195,6 +197,7 @@ async def serving(
         faults=faults,
         settings=settings,
         partition=partition,
+        internal_state=internal_state,
     )
     stop = asyncio.Event()
     running = asyncio.ensure_future(scaffold.run(stop))

@@ -94,6 +94,30 @@ def test_a_sharing_replica_that_ends_in_order_declines_what_it_has_not_done(
     run(main())
 
 
+def test_a_request_dealt_to_a_sharing_replica_while_it_ends_is_declined_too(
+    memory: Place, tmp_path: Path, run: Any
+) -> None:
+    """1. One request is computed, one waits. 2. The replica ends. 3. The broker deals it one more."""
+    from roost_broker.faults import Fault
+
+    async def main() -> None:
+        hang, first = Fault.parse("hang"), Partition(1, 2)
+        serve = serving(memory, bundle_in(tmp_path), FrameStore(tmp_path), faults=hang, partition=first)
+        async with serve as (watcher, scaffold):
+            for _ in range(2):
+                await watcher.ask(question())
+            while scaffold.counts["requests"] < 2:
+                await watcher.state("ready")
+            scaffold._desk.dismiss()
+            late = question()
+            await watcher.ask(late)
+            said = [await watcher.declined() for _ in range(3)]
+            assert said[-1].request_id == late.request_id
+            assert {(one.reason, one.detail) for one in said} == {("not-ready", "This replica ends.")}
+
+    run(main())
+
+
 def test_a_model_that_remembers_is_not_shared_without_a_key(memory: Place, tmp_path: Path, run: Any) -> None:
     async def main() -> None:
         bundle = bundle_in(tmp_path, pure=False)

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def test_a_broker_whose_owner_is_killed_with_9_ends_too(tmp_path: Path) -> None:
         port = int(owner.stdout.readline())
         with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
             owner.kill()
-            assert line.recv(1) == b"", "the broker's end closes the connection"
+            with suppress(ConnectionResetError):  # it was not accepted yet: its end is told otherwise
+                assert line.recv(1) == b"", "the broker's end closes the connection"
 
 
 @pytest.mark.broker

@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paho.mqtt import _packet
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from roost_broker.packets import Acknowledged, Published, Unread, puback, publish, read
 
@@ -44,6 +46,28 @@ def test_whatever_comes_is_read_within_its_bounds_or_left_to_the_library(data: b
         assert end == at
     else:
         assert end == 0 or end > at
+
+
+BODIES = st.one_of(
+    st.binary(max_size=30),
+    st.builds(
+        lambda size, topic, rest: bytes((0, size)) + topic + rest, st.integers(0, 9), *[st.binary(max_size=9)] * 2
+    ),
+)
+
+
+@given(st.integers(0x30, 0x3F), BODIES)
+def test_what_is_taken_for_a_publication_is_the_same_to_paho(first: int, body: bytes) -> None:
+    found, _ = read(bytes((first, len(body))) + body, 0)
+    if isinstance(found, Published):
+        theirs = _packet.decode_publish(first, body, MQTTProtocolVersion.MQTTv5)
+        assert (found.topic, found.payload, found.retained, found.again) == (
+            theirs.topic,
+            theirs.payload,
+            theirs.retain,
+            theirs.dup,
+        )
+        assert found.packet_id == (theirs.mid if theirs.qos else 0)
 
 
 @pytest.mark.parametrize(

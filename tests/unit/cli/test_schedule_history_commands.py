@@ -99,6 +99,14 @@ def test_without_a_broker_show_tells_what_was_written_down_last(settings: Path) 
     assert shown["timeline"]
 
 
+def test_what_a_stranger_wrote_into_a_schedule_does_not_command_the_terminal(settings: Path) -> None:
+    was_in_force(settings, "\x1b[2Jgone")
+    for command in ("show", "history"):
+        shown = roost(command, "--settings", str(settings)).stdout
+        assert "gone" in shown
+        assert "\x1b" not in shown
+
+
 def test_check_warns_of_what_the_device_knows_and_only_when_it_is_asked(settings: Path) -> None:
     attainment = Attainment(journal(settings), Counter())
     slow = ModelOutcome(model="champion", version="1", status="answered", elapsed_ms=5000.0)

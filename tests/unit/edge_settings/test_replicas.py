@@ -5,8 +5,10 @@ import pytest
 from roost_broker.errors import Misuse
 from roost_edge.processes.plan import RoleProcess, plan, resolve
 from roost_edge.processes.readiness import state_topic
+from roost_edge.settings.check import check
 from roost_edge.settings.device import Settings
 from roost_edge.settings.loading import load
+from roost_henhouse.recipe import BUNDLES
 
 
 def settings_with(folder: Path, more: str) -> Settings:
@@ -56,3 +58,17 @@ def test_a_replica_called_as_another_model_is_refused(tmp_path: Path) -> None:
 def test_replicas_that_cannot_be_are_refused(more: str, tmp_path: Path) -> None:
     with pytest.raises(Misuse, match="replicas"):
         settings_with(tmp_path, more)
+
+
+def test_a_model_that_remembers_and_has_replicas_without_a_key_is_found_before_it_is_started(tmp_path: Path) -> None:
+    def errors(more: str) -> list[str]:
+        path = tmp_path / "roost.toml"
+        path.write_text(
+            '[node]\nname = "n"\n[tasks.henhouse]\nschedule = "s"\n'
+            f'[tasks.henhouse.models.visits]\nbundle = "{BUNDLES / "visits"}"\nreplicas = 2\n{more}\n',
+            encoding="utf-8",
+        )
+        return [one.field for one in check(path) if one.level == "error" and "replicas" in one.field]
+
+    assert errors("") == ["tasks.henhouse.models.visits.replicas"]
+    assert errors('key = "camera"') == []

@@ -18,14 +18,18 @@ from roost_broker.messages import Input, Issued, Request, Score, encode
 from roost_henhouse.recipe import BUNDLES
 from roost_models.archive.writing import Archive, Item
 from roost_models.bundle.folder import Bundle
+from roost_models.bundle.goldens import ramps
 from roost_models.bundle.opening import open_bundle
 from roost_models.bundle.writing import write_bundle
+from roost_models.decide import decide
 from roost_models.inference.evaluation import Evaluator
-from roost_models.inference.predictor import Predictor, PythonPredictor, load_predictor
+from roost_models.inference.images import encode_png
+from roost_models.inference.predictor import Predictor, PythonPredictor, Unusable, load_predictor
 from roost_models.internal_state.keeper import InternalState, PastUnknown
 from roost_models.internal_state.rebuild import StatePlace
 from roost_models.internal_state.remembering import Remembering
 from roost_models.replay import replay
+from roost_models.scaffold.partition import Partition
 
 MINUTE_MS = 60_000
 
@@ -46,13 +50,13 @@ def request(number: int, at_ms: int, camera: str = "nest") -> Request:
 class Twin:
     """A model with internal state as a scaffold runs it, without the broker."""
 
-    def __init__(self, bundle: Bundle, place: StatePlace) -> None:
-        self.bundle, self.place = bundle, place
+    def __init__(self, bundle: Bundle, place: StatePlace, partition: Partition = Partition()) -> None:  # noqa: B008 — frozen
+        self.bundle, self.place, self.partition = bundle, place, partition
         self.begin()
 
     def begin(self) -> None:
         predictor = load_predictor(self.bundle)
-        self.remembering = Remembering(self.bundle, predictor, self.place)
+        self.remembering = Remembering(self.bundle, predictor, self.place, self.partition.takes, self.partition.part)
         self.restored = self.remembering.restore()
         self.evaluator = Evaluator(
             predictor,
@@ -181,6 +185,36 @@ def test_a_decoy_that_is_behind_is_said_and_reading_on_mends_it(visits: Bundle, 
     assert twin.answers(STORY[30:60]) == steady.answers(STORY[30:60])
 
 
+def test_an_archive_that_lacks_the_snapshots_newest_request_makes_nothing_count_twice(
+    visits: Bundle, tmp_path: Path
+) -> None:
+    """1. More requests than pasts are kept. 2. Stopped in order. 3. Started before the decoy has archived the last."""
+    asked = [request(number, number * 1000) for number in range(1, 2102)]
+    twin = Twin(visits, StatePlace(tmp_path / "state", tmp_path / "archive"))
+    archive(tmp_path / "archive", asked[:-1])
+    twin.answers(asked)
+    twin.stopped()
+    assert (twin.restored.behind, twin.restored.rolled_forward) == (True, 0)
+    archive(tmp_path / "archive", asked[-1:])
+    found = twin.remembering.restore()
+    assert (found.behind, found.rolled_forward) == (False, 0)
+
+
+def test_a_snapshot_of_another_number_of_replicas_is_rebuilt_from_the_archive(visits: Bundle, tmp_path: Path) -> None:
+    """1. Three replicas. 2. Two: each takes keys over of which its snapshot knows nothing."""
+    place = StatePlace(tmp_path / "state", tmp_path / "archive")
+    asked = [request(number, number, f"camera-{number % 20}") for number in range(1, 101)]
+    archive(tmp_path / "archive", asked)
+    of_three, of_two = Partition(1, 3, "camera"), Partition(1, 2, "camera")
+    Twin(visits, place, of_three).remembering.close()
+    again = Twin(visits, place, of_three)
+    again.remembering.save()
+    assert Twin(visits, place, of_three).restored.from_snapshot
+    found = Twin(visits, place, of_two).restored
+    assert not found.from_snapshot
+    assert found.rolled_forward == sum(of_two.takes(one) for one in asked)
+
+
 def test_a_damaged_snapshot_and_that_of_another_version_are_rebuilt_from_the_archive(
     visits: Bundle, tmp_path: Path
 ) -> None:
@@ -235,6 +269,23 @@ def test_an_observe_that_raises_costs_that_request_and_no_other(make_bundle: Cal
         state.past(request(2, 2).request_id)
 
 
+def test_what_observe_returned_does_not_change_with_the_state_it_came_from(make_bundle: Callable[..., Bundle]) -> None:
+    source = (
+        "def observe(memory, context):\n    seen = memory.setdefault('seen', [])\n"
+        "    seen.append(context.values['number'])\n    return seen\n"
+    )
+    state = state_of(make_bundle, source + PREDICT)
+    for number in (1, 2):
+        state.observe(request(number, number))
+    assert state.past(request(1, 1).request_id) == [1]
+
+
+def test_a_model_without_an_empty_state_is_refused_with_its_own_words(make_bundle: Callable[..., Bundle]) -> None:
+    source = "def fresh():\n    raise KeyError('hen')\n\ndef observe(memory, context):\n    return 1\n"
+    with pytest.raises(Malformed, match=r"fresh\(\) raised KeyError: 'hen'"):
+        state_of(make_bundle, source + PREDICT)
+
+
 def test_no_more_pasts_are_kept_than_agreed(make_bundle: Callable[..., Bundle]) -> None:
     state = state_of(make_bundle, "def observe(memory, context):\n    return 1\n" + PREDICT)
     for number in range(1, 6):
@@ -257,6 +308,13 @@ def test_a_state_that_json_would_change_is_refused_when_it_is_saved(
 def test_a_model_that_announces_state_and_does_not_observe_is_refused(make_bundle: Callable[..., Bundle]) -> None:
     with pytest.raises(Malformed, match="no function 'observe'"):
         state_of(make_bundle, PREDICT)
+
+
+def test_cameras_that_fell_silent_are_forgotten_whatever_names_were_asked_about(visits: Bundle, tmp_path: Path) -> None:
+    twin = Twin(visits, StatePlace(tmp_path / "state", tmp_path / "archive"))
+    twin.answers([request(number, number * MINUTE_MS, f"camera-{number}") for number in range(1, 500)])
+    twin.remembering.save()
+    assert (tmp_path / "state" / "snapshot.json").read_bytes().count(b'"camera-') < 70
 
 
 def test_replay_observes_the_whole_archive_and_reproduces_every_score_to_the_bit(
@@ -288,3 +346,15 @@ def test_replay_observes_the_whole_archive_and_reproduces_every_score_to_the_bit
 def test_only_models_that_remember_pay_for_a_database() -> None:
     code = "import sys, roost_models.scaffold.role; sys.exit('sqlite3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_that_remembers_is_asked_directly_as_if_for_the_first_time(make_bundle: Callable[..., Bundle]) -> None:
+    source = "def observe(memory, context):\n    return 0.5\n"
+    source += "def predict(image, context):\n    return {'dark': context.past}\n"
+    fields: dict[str, Any] = {"pure": False, "internal_state": {"restore": "snapshot"}, "input": None}
+    picture = encode_png(ramps())
+    decision = decide(picture, make_bundle(source, **fields), clock=SystemClock(), node="here")
+    assert decision.score.outputs[0].score == 0.5
+    broken = make_bundle(source.replace("return 0.5", "raise KeyError"), **fields)
+    with pytest.raises(Unusable, match="could not observe"):
+        decide(picture, broken, clock=SystemClock(), node="here")

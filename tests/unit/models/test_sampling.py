@@ -1,7 +1,8 @@
 import msgspec
+import pytest
 
 from roost_broker.bus import Delivery
-from roost_broker.messages import Input, Request, ScheduleSet, encode
+from roost_broker.messages import Diagnostics, Input, Request, ScheduleSet, encode
 from roost_broker.topics import NodeTopics
 from roost_models.scaffold.sampling import Sample
 
@@ -36,6 +37,23 @@ def test_a_model_that_the_schedule_does_not_sample_and_one_without_a_schedule_ar
     topics = NodeTopics("coop-1").task("nest")
     assert share_of(Sample(topics, "champion", qa=False), 100) == 1
     assert share_of(told(Sample(topics, "fast", qa=False), sample={"champion": 0.01}), 100) == 1
+
+
+@pytest.mark.parametrize("share", [-1, 0, 2, float("nan"), "0.5"])
+def test_a_wrong_share_in_a_requests_own_schedule_is_refused_by_the_rendezvous_and_makes_nobody_decline(
+    share: object,
+) -> None:
+    sample = Sample(NodeTopics("coop-1").task("nest"), "champion", qa=True)
+    asked = Request(
+        timestamp=0,
+        message_id="0" * 32,
+        request_id="0" * 32,
+        return_address="a",
+        deadline_ms=1,
+        input=Input(),
+        diagnostics=Diagnostics(schedule={**SCHEDULE, "sample": {"champion": share}}),
+    )
+    assert sample.asks_about(asked)
 
 
 def test_what_cannot_be_used_and_a_cleared_topic_change_nothing() -> None:

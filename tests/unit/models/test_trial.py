@@ -47,6 +47,20 @@ def test_a_model_that_ends_its_process_is_malformed_with_the_reason(
         try_in_child(bundle)
 
 
+@pytest.mark.parametrize(
+    ("fresh", "reason"),
+    [("return {1: 2}", "does not come back from JSON"), ("raise KeyError('hen')", r"fresh\(\) raised KeyError")],
+)
+def test_a_model_that_remembers_and_cannot_begin_or_be_saved_is_found(
+    fresh: str, reason: str, make_bundle: Callable[..., Bundle]
+) -> None:
+    source = f"def fresh():\n    {fresh}\n\ndef observe(memory, context):\n    return 1\n\n"
+    source += "def predict(image, context):\n    return {'dark': 1.0}\n"
+    bundle = make_bundle(source, pure=False, internal_state={"restore": "snapshot"})
+    with pytest.raises(Malformed, match=reason):
+        try_in_child(bundle)
+
+
 def test_a_model_that_hangs_is_stopped_at_the_time_limit(make_bundle: Callable[..., Bundle]) -> None:
     with pytest.raises(Malformed, match=r"within 1\.5 s"):
         try_in_child(make_bundle("while True: pass"), timeout_s=1.5)

@@ -69,3 +69,13 @@ def test_after_a_restart_what_was_stored_is_known(tmp_path: Path, shelf: Shelf, 
     assert later.stored_bytes == 200
     later.put(data(3), SEEN)
     assert not all(frames.path(ref.sha256).exists() for ref in refs)
+
+
+def test_a_picture_that_could_not_be_stored_leaves_nothing_that_nobody_counts(
+    tmp_path: Path, shelf: Shelf, frames: FrameStore
+) -> None:
+    frames.root.write_bytes(b"a file where a folder should be")
+    with pytest.raises(OSError, match="director"):
+        shelf.put(data(1), SEEN)
+    assert list(FrameStore(tmp_path / "own")) == []
+    assert shelf.stored_bytes == 0

@@ -306,6 +306,20 @@ def test_a_model_that_bears_the_name_of_a_quorum_cannot_speak_for_it() -> None:
     assert kinds(world.score("r", "jury")) == [Kind.NAMESAKE]
 
 
+def test_nobody_waits_for_a_model_that_bears_the_name_of_a_quorum_in_use_elsewhere() -> None:
+    quorum = {"jury": {"members": ["a", "b"], "need": 1}}
+    steps = [{"after_ms": 0, "accept": ["champion"]}, {"after_ms": 600, "accept": ["*"]}]
+    world = a_world(parse({**_plain(jury()), "step": steps, "rollout": {"jury": 0.0}, "quorum": quorum}))
+    for name in ("champion", "jury", "zoe"):
+        world.up(name)
+    ask(world, "taken")
+    ask(world, "refused")
+    world.score("taken", "zoe")
+    assert [answer.label for answer in answers(world.decline("taken", "champion"))] == ["by-zoe"]
+    world.decline("refused", "champion")
+    assert [answer.cause for answer in answers(world.decline("refused", "zoe"))] == ["default"]
+
+
 def test_a_quorum_that_is_only_rolled_out_is_not_let_in_elsewhere_by_a_star() -> None:
     quorum = {"jury": {"members": ["a", "b"], "need": 1}}
     steps = [{"after_ms": 0, "accept": ["champion"]}, {"after_ms": 600, "accept": ["champion", "*"]}]

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from roost_broker.clock import VirtualClock
+from roost_broker.diagnosis import NOTHING, Diagnosis
 from roost_broker.messages import (
     MAX_BYTES,
     Diagnostics,
@@ -78,8 +79,8 @@ def an_answer(
     )
 
 
-def built(answer: Answer, request: Request) -> Result:
-    payload = build(answer, Asked(request), VirtualClock(), "n")
+def built(answer: Answer, request: Request, diagnosis: Diagnosis = NOTHING) -> Result:
+    payload = build(answer, Asked(request, diagnosis=diagnosis), VirtualClock(), "n")
     assert len(payload) <= MAX_BYTES
     result = decode(payload)
     assert isinstance(result, Result)
@@ -98,12 +99,13 @@ def test_an_inline_picture_is_not_sent_back() -> None:
     assert result.input == Input(values={"x": 1})
 
 
-def test_the_models_hops_are_in_the_provenance_only_when_tracing() -> None:
+def test_the_models_hops_are_in_the_provenance_only_where_the_wish_for_a_trace_was_granted() -> None:
     answer = an_answer([Output(label="hen", score=0.9)])
     provenance = Provenance(path=[Hop(node="n", component="capture")], trace_parent="00-ab")
-    quiet = built(answer, a_request(provenance=provenance))
+    request = a_request(provenance=provenance, diagnostics=Diagnostics(trace=True))
+    quiet = built(answer, request)
     assert [hop.component for hop in quiet.provenance.path] == ["capture", "rendezvous"]
-    traced = built(answer, a_request(provenance=provenance, diagnostics=Diagnostics(trace=True)))
+    traced = built(answer, request, Diagnosis(trace=True))
     assert [hop.component for hop in traced.provenance.path] == ["capture", "model champion", "rendezvous"]
     assert traced.provenance.trace_parent == "00-ab"
 
@@ -112,7 +114,7 @@ def test_the_models_hops_are_in_the_provenance_only_when_tracing() -> None:
 def test_a_model_that_repeats_the_questions_way_before_its_own_hop_does_not_double_it(hops: int) -> None:
     way = [Hop(node="n", component=f"c{number}") for number in range(hops)]
     answer = an_answer([Output(label="hen", score=0.9)], way=tuple(way))
-    traced = built(answer, a_request(provenance=Provenance(path=way), diagnostics=Diagnostics(trace=True)))
+    traced = built(answer, a_request(provenance=Provenance(path=way)), Diagnosis(trace=True))
     whole = [*(hop.component for hop in way), "model champion", "rendezvous"]
     assert [hop.component for hop in traced.provenance.path] == whole[-32:]
 

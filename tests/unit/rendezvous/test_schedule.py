@@ -102,9 +102,10 @@ def test_a_missing_file_and_broken_toml_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(Misuse, match=r"absent\.toml"):
         load(tmp_path / "absent.toml")
     bad = tmp_path / "bad.toml"
-    bad.write_text("task = ")
-    with pytest.raises(Misuse, match=r"bad\.toml"):
-        load(bad)
+    for text in ("task = ", f"x = {'9' * 5_000}", f"x = {'[' * 5_000}{']' * 5_000}"):
+        bad.write_text(text)
+        with pytest.raises(Misuse, match=r"bad\.toml"):
+            load(bad)
 
 
 def test_explain_says_who_may_answer_when() -> None:

@@ -1,5 +1,7 @@
 """The durable list of schedules that were in force, and where a roll-back goes."""
 
+import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,19 @@ def test_the_history_is_bounded_in_lines_and_bytes_and_the_oldest_give_way(tmp_p
     small.add(entry("large", why="x" * 400))
     assert (tmp_path / FILE).stat().st_size <= 1_000
     assert read(tmp_path)[-1].version == "large"
+
+
+def test_a_flood_of_changes_costs_neither_memory_nor_threads(tmp_path: Path) -> None:
+    history = ScheduleHistory(tmp_path)
+    tracemalloc.start()
+    for number in range(300):
+        history.add(entry(f"v{number}", why=f"{number}".zfill(20_000)))
+        assert sum(thread.name == "schedule history" for thread in threading.enumerate()) <= 1
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000
+    assert history.older("v7")
+    assert (tmp_path / FILE).stat().st_size <= 4_100_000
 
 
 def test_a_disk_that_refuses_costs_the_line_and_nothing_else(tmp_path: Path) -> None:

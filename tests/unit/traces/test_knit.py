@@ -8,6 +8,7 @@ from traced_request import (
     OTHER_BOOT,
     REQUEST,
     WALL_MS,
+    message_id,
     outcome,
     result,
     score,
@@ -16,6 +17,7 @@ from traced_request import (
 )
 
 from roost_broker.clock import MS
+from roost_broker.messages import Span, Trace
 from roost_rendezvous.traces.knit import knit, ran_on
 
 
@@ -71,6 +73,18 @@ def test_of_a_batch_that_ran_on_only_this_requests_share_is_counted() -> None:
 def test_a_batch_size_that_is_no_number_counts_as_one(batch: str) -> None:
     late = trace("model slow", ("evaluate", 30, 543), attributes={"batch": batch} if batch else None)
     assert ran_on(knit(REQUEST, [trace("rendezvous", ("wait", 0, 143)), late])) == {"slow": 400 * MS}
+
+
+def test_nobody_runs_on_for_longer_than_a_day() -> None:
+    ages = Trace(
+        timestamp=WALL_MS,
+        message_id=message_id(),
+        request_id=REQUEST,
+        component="model slow",
+        boot=BOOT,
+        spans=[Span(name="evaluate", start_ns=2**63 - 1, duration_ns=2**63 - 1)] * 64,
+    )
+    assert ran_on(knit(REQUEST, [trace("rendezvous", ("wait", 0, 143)), ages])) == {"slow": 86_400_000 * MS}
 
 
 def test_waiting_after_the_answer_is_no_computing() -> None:

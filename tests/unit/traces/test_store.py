@@ -11,6 +11,7 @@ from traced_request import REQUEST, message_id, trace
 
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.messages import encode
+from roost_rendezvous.traces.ring import MAX_PARTS
 from roost_rendezvous.traces.settings import TraceSettings
 from roost_rendezvous.traces.store import RanOn, TraceReader, TraceStore
 
@@ -165,6 +166,23 @@ def test_a_row_that_cannot_be_unpacked_any_more_is_an_empty_trace(read: Read, st
     assert read().newest(10)[0].messages == ()
     put(store, 1, 100, "decoy")
     assert len(read().newest(10)[0].messages) == 1
+
+
+def test_a_request_keeps_so_many_messages_and_no_more(read: Read, store: TraceStore) -> None:
+    for _ in range(3):
+        put(store, 1, 100, *["decoy"] * 100)
+    assert len(read().newest(1)[0].messages) == MAX_PARTS
+
+
+def test_a_damaged_file_is_an_error_with_a_remedy_for_who_reads(read: Read, store: TraceStore, path: Path) -> None:
+    for number in range(200):
+        put(store, number, number)
+    store.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + b"\xff" * (len(whole) // 2))
+    reader = read()  # the beginning is good
+    with pytest.raises(PeerError, match="cannot be read"):
+        reader.newest(1000)
 
 
 def test_a_message_of_the_future_is_left_out_of_what_is_read(read: Read, store: TraceStore) -> None:

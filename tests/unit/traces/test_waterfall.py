@@ -3,12 +3,14 @@
 import re
 from datetime import UTC
 
+import msgspec
 import pytest
 from traced_request import OTHER_BOOT, REQUEST, outcome, result, score, trace, whole_story
 
-from roost_broker.messages import Message
+from roost_broker.clock import MS
+from roost_broker.messages import Answer, Message
 from roost_rendezvous.traces.knit import knit
-from roost_rendezvous.traces.waterfall import COLOURS, duration, render
+from roost_rendezvous.traces.waterfall import COLOURS, duration, moment, render
 
 
 def picture(story: list[Message], width: int = 100) -> str:
@@ -123,6 +125,23 @@ def test_any_lengths_can_be_drawn(ends: float, answered: float) -> None:
     chart = picture(story, 80).split("\n\n")[1].splitlines()
     assert len(chart) == 3
     assert max(map(len, chart)) <= 80
+
+
+def test_what_a_terminal_would_obey_is_not_drawn() -> None:
+    said = trace("model a\x1b]0;mine\x07", ("evaluate\x1b[2J", 0, 1), attributes={"declined": "\x1b[31mred\n"})
+    odd = Answer(model="champion", version="\x1b[5m", label="jay\x1b[2J", score=0.5)
+    answered = msgspec.structs.replace(result(outcome("tired", "declined", "\x9b31m")), answer=odd)
+    for text in (
+        picture([*whole_story(), said, answered]),
+        picture([said, answered]),
+        picture([result(default="\x1bc")]),
+    ):
+        assert not [one for one in text if not one.isprintable() and one != "\n"]
+
+
+@pytest.mark.parametrize("wall_ns", [10**30, -(10**30), 2**63 * MS])
+def test_a_moment_that_no_calendar_has_is_no_date(wall_ns: int) -> None:
+    assert moment(wall_ns, UTC) == "no date"
 
 
 def test_nothing_known_is_said_and_does_not_fail() -> None:

@@ -18,12 +18,12 @@ def fresh() -> dict[str, list[int]]:
 
 def observe(memory: dict[str, list[int]], context: Any) -> int:
     """Add this request; the visits of the last hour, this one included, are what `predict` may know."""
-    now = context.at_ms
-    moments = memory.setdefault(context.tags.get("camera", ""), [])
-    moments.append(now)
-    moments.sort()  # a clock may have been set back
-    kept = [moment for moment in moments if moment > now - HOUR_MS - PAUSE_MS]
-    memory[context.tags.get("camera", "")] = kept
+    camera, now = context.tags.get("camera", ""), context.at_ms
+    since = now - HOUR_MS - PAUSE_MS
+    moments = sorted([*memory.get(camera, []), now])  # a clock may have been set back
+    kept = memory[camera] = [moment for moment in moments if moment > since]
+    for silent in [name for name, theirs in memory.items() if theirs[-1] <= since]:
+        del memory[silent]  # whoever asks chooses the names
     before = [None, *kept]
     return sum(
         1
