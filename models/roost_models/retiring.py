@@ -15,6 +15,7 @@ from roost_broker.headers import new_header
 from roost_broker.messages import Event, ModelState, encode
 from roost_broker.topics import TaskTopics
 from roost_rendezvous.schedule import ANY, Schedule
+from roost_rendezvous.schedule.doubts import never_official
 from roost_rendezvous.survey import Survey
 
 ENDED = frozenset({"gone", "stopped", "failed"})
@@ -35,8 +36,8 @@ class Listed:
 
 
 def place(schedule: Schedule, model: str) -> str:
-    """Where a schedule has a model: `step 0`, `rollout 0.1`, `quorum jury`, `ignored`; else `not named`. Pure."""
-    steps = (f"step {index}" for index, step in enumerate(schedule.steps) if model in step.accept)
+    """Where a schedule has a model: `from 0 ms`, `rollout 0.1`, `quorum jury`, `ignored`; else `not named`. Pure."""
+    steps = (f"from {step.after_ms} ms" for step in schedule.steps if model in step.accept)
     found = [first] if (first := next(steps, "")) else []
     if model in schedule.rollout:
         found.append(f"rollout {schedule.rollout[model]:g}")
@@ -47,6 +48,8 @@ def place(schedule: Schedule, model: str) -> str:
         found.append("rank")
     if model in schedule.sample:
         found.append(f"sample {schedule.sample[model]:g}")
+    if never_official(schedule, model):
+        found.append("never official")
     if model in schedule.ignore:
         found.append("ignored")
     if found:

@@ -13,7 +13,7 @@ from requester import Requester
 from task_device import Device, schedule
 
 from roost_broker.bus import Delivery
-from roost_broker.messages import ScheduleSet, decode
+from roost_broker.messages import ModelState, ScheduleSet, decode, encode
 from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 
@@ -140,6 +140,33 @@ def test_a_mosquitto_killed_after_a_change_does_not_bring_the_old_schedule_back(
     run(story(), timeout=60)
 
 
+def test_a_misspelt_model_goes_live_and_is_warned_of_where_one_that_only_the_broker_knows_is_not(
+    run: Run, tmp_path: Path, own_mosquitto: PrivateBroker
+) -> None:
+    device = Device(tmp_path, own_mosquitto)
+    device.task(FIRST, champion=ANSWERS)
+    wrong = write(tmp_path / "wrong.toml", "champoin", "guest")
+
+    async def story() -> None:
+        operator = Operator(device)
+        async with device.up():
+            bus, topics = MqttBus(own_mosquitto.settings(), "guest"), device.topics.task("nest")
+            await bus.start()
+            guest = ModelState(timestamp=1, message_id="1" * 32, model="guest", state="ready", session=1)
+            await bus.publish(topics.model_state("guest"), encode(guest), retain=True)
+            await bus.stop()
+            checked = await operator.data("schedule", "check", str(wrong))
+            applied = await operator.data("schedule", "apply", str(wrong))
+            assert applied["outcome"] == "applied"
+            (warning,) = applied["warnings"]
+            assert "no model champoin" in warning
+            assert "Did you mean champion?" in warning
+            assert checked["warnings"] == [warning]
+            assert (await operator.data("schedule", "show"))["version"] == applied["version"]
+
+    run(story(), timeout=60)
+
+
 def test_a_model_is_retired_only_when_it_neither_runs_nor_is_named(
     run: Run, tmp_path: Path, own_mosquitto: PrivateBroker
 ) -> None:
@@ -152,8 +179,8 @@ def test_a_model_is_retired_only_when_it_neither_runs_nor_is_named(
         async with device.up():
             listed = {one["model"]: one for one in await operator.data("model", "list")}
             assert {name: one["place"] for name, one in listed.items()} == {
-                "champion": "step 0",
-                "fast": "step 1",
+                "champion": "from 0 ms",
+                "fast": "from 600 ms",
                 "other": "not named",
             }
             assert "is named in the schedule" in await operator.says("model", "retire", "fast", status=1)

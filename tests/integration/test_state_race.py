@@ -151,8 +151,9 @@ def test_state_show_tells_each_value_with_age_source_and_condition_and_whether_a
     (device.folder / "word").write_text("swordfish", encoding="utf-8")
 
     async def story() -> None:
-        status, _, err = await shown(device)
-        assert (status, b"does not run" in err) == (1, True)
+        status, out, err = await shown(device, "--json")
+        assert (status, b"does not run" in err, b"roost up" in err) == (1, True, True)
+        assert json.loads(out) == {"nest": {"running": False, "role": None, "toldMsAgo": None, "values": {}}}
         async with Requester(device) as door, device.up():
             await door.until(lambda: door.counts["injector-nest"].get("state-read", 0) >= 3)
             status, out, _ = await shown(device, "--json")

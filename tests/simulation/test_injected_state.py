@@ -137,7 +137,7 @@ def test_an_unreadable_value_is_an_event_and_stands_in_the_roles_state_and_the_f
     [event] = coop.said(Event)
     assert (event.kind, event.data["name"]) == ("state-unreadable", "counter")
     assert "seven" in event.detail
-    assert any("counter is fresh (70000 bytes" in state.detail for state in coop.said(RoleState))
+    assert any("counter is unreadable (70000 bytes" in state.detail for state in coop.said(RoleState))
 
 
 def test_what_would_be_added_now_is_retained_for_people(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The root of the command line, and what happens to an error."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="Roost: many models see every picture, a schedule picks the answer, and an answer is always there in time.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},  # groups and commands below inherit it
     add_completion=False,
     rich_markup_mode=None,  # plain help: rich alone would double the time `roost --help` takes
     pretty_exceptions_enable=False,  # `complain` prints cause and next step instead
@@ -44,6 +46,21 @@ app.command("demo", context_settings=_PASS_ON, add_help_option=False)(demo.demo)
 app.command("up", epilog=EXIT_CODES)(run.up)
 app.command("upgrade", epilog=EXIT_CODES)(upgrade.upgrade)
 app.command("run", context_settings=_PASS_ON, add_help_option=False)(run.run)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        version(as_json=False)
+        raise typer.Exit(output.OK)
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 @app.command(epilog=EXIT_CODES)

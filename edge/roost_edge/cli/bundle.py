@@ -49,7 +49,10 @@ class Activation(StrEnum):
 
 @app.command(epilog=EXIT_CODES)
 def new(folder: Path, name: Name, task: Task, as_json: Json = False) -> None:
-    """Make a small complete bundle in a new FOLDER, to be changed: edit model.py, then pack with --seal."""
+    """Make a small complete bundle, to be changed.
+
+    FOLDER is a new one. Edit its model.py and manifest.json, then pack with --seal.
+    """
     from roost_models.bundle.writing import new_bundle
 
     made = new_bundle(folder, name=name, task=task)
@@ -62,7 +65,10 @@ def new(folder: Path, name: Name, task: Task, as_json: Json = False) -> None:
 
 @app.command(epilog=EXIT_CODES)
 def check(bundle: BundlePath, as_json: Json = False) -> None:
-    """Verify every file, the environment, and the goldens (in a child process). Status 1 when it cannot be used."""
+    """Say whether a bundle can be used here.
+
+    Verifies every file, the environment, and the goldens (in a child process). Status 1 when it cannot be used.
+    """
     from roost_models.bundle.checking import check_bundle
 
     report = check_bundle(bundle)
@@ -101,7 +107,10 @@ def pack(
     goldens: Annotated[bool, typer.Option("--goldens", help="With --seal: evaluate the goldens anew.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make one .roost file of a folder; the same bundle gives the same bytes everywhere."""
+    """Make one .roost file of a folder.
+
+    The same bundle gives the same bytes everywhere.
+    """
     from roost_broker.errors import Misuse
     from roost_models.bundle import writing as bundle_new
     from roost_models.bundle.folder import open_folder
@@ -139,7 +148,10 @@ def import_(
     picture: Annotated[Path | None, typer.Option(help="A picture for the golden.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Wrap anybody's .tflite and labels as a bundle. Each guess is reported: check it, it changes the answers."""
+    """Wrap anybody's TFLite model and labels as a bundle.
+
+    What the file does not say is guessed. Each guess is reported: check it, it changes the answers.
+    """
     from roost_models.bundle.importing import ImportChoices, import_bundle
 
     choices = ImportChoices(

@@ -20,7 +20,9 @@ _MASK = "***"
 
 @app.command(epilog=EXIT_CODES)
 def check(file: File = _DEFAULT, as_json: Json = False) -> None:
-    """Say whether a device can run on this file: settings, schedules, bundles, pictures, data folder.
+    """Say whether a device can run on this file.
+
+    Looks at settings, schedules, bundles, pictures and the data folder.
 
     Status 0 when there is no error (warnings are allowed), 1 otherwise.
     """
@@ -43,7 +45,10 @@ def check(file: File = _DEFAULT, as_json: Json = False) -> None:
 
 @app.command(epilog=EXIT_CODES)
 def show(file: File = _DEFAULT, as_json: Json = False) -> None:
-    """Print the settings in effect, defaults included; secrets are masked."""
+    """Print the settings in effect.
+
+    Defaults are included; secrets are masked.
+    """
     from roost_edge.settings.loading import load
 
     effective = masked(msgspec.to_builtins(load(file)))
@@ -55,7 +60,10 @@ def show(file: File = _DEFAULT, as_json: Json = False) -> None:
 
 @app.command(epilog=EXIT_CODES)
 def schema() -> None:
-    """Print the JSON Schema of the settings file, for editors that complete and check TOML."""
+    """Print the JSON Schema of the settings file.
+
+    For editors that complete and check TOML.
+    """
     from roost_edge.settings.schema import text
 
     print(text(), end="")
@@ -67,7 +75,10 @@ def example(
     names: Annotated[bool, typer.Option("--list", help="Name the examples.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print an example with its reasons, to begin with: roost config example > roost.toml."""
+    """Print an example of a settings file.
+
+    With its reasons, to begin with: roost config example > roost.toml.
+    """
     found = {
         Path(item.name).stem: item
         for item in resources.files("roost_edge.examples").iterdir()

@@ -16,7 +16,10 @@ def decide(
     top: Annotated[int, typer.Option(min=1, max=1000, help="How many labels to print.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Ask one model about one picture. With --json: the very messages that would travel over the broker."""
+    """Ask one model about one picture.
+
+    With --json: the very messages that would travel over the broker.
+    """
     from roost_broker.clock import SystemClock
     from roost_broker.errors import Misuse
     from roost_broker.messages import Message, encode

@@ -4,7 +4,10 @@ import typer
 
 
 def demo(context: typer.Context) -> None:
-    """Watch a henhouse: camera, models, rendezvous, archive and alerts, all real. `roost demo --help` says more."""
+    """Watch a henhouse: everything at once, all real.
+
+    Camera, models, rendezvous, archive and alerts. `roost demo --help` says more.
+    """
     from roost_edge.demo.main import main
 
     raise typer.Exit(main(context.args))

@@ -29,7 +29,13 @@ def mirror(
         str, typer.Option(help="raw, input or both: `input` to try models, `raw` to try another state injector.")
     ] = "input",
     settings: Annotated[
-        Path, typer.Option("--settings", "-s", help="Settings of the developer's own device: where the copy goes.")
+        Path,
+        typer.Option(
+            "--settings",
+            "-s",
+            envvar="ROOST_SETTINGS",
+            help="Settings of the developer's own device: where the copy goes.",
+        ),
     ] = Path("roost.toml"),
     tasks: Annotated[str, typer.Option(help="Tasks, separated by commas; all of the developer's device if not.")] = "",
     node: Annotated[str, typer.Option(help="Production's node name, where --from does not tell.")] = "",
@@ -39,7 +45,9 @@ def mirror(
     seconds: Annotated[float, typer.Option(min=0, help="Stop after so long; 0 = at Ctrl-C.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Copy production's requests to this developer's broker, where other models may answer them.
+    """Copy production's requests to your own broker.
+
+    There other models may answer them.
 
     Production does not notice: nothing is queued for the mirror, nothing waits for it, and what the developer's broker
     cannot take is dropped and counted. A broker that listens on loopback only is reached through a tunnel:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from roost_broker.errors import Misuse, PeerError
+from roost_edge.cli import output
 
 if TYPE_CHECKING:
     from roost_broker.mqtt import MqttBus
@@ -57,7 +58,8 @@ def with_broker(settings: "Settings", work: Callable[["MqttBus"], Awaitable[T]],
             return await work(bus)
 
     try:
-        return asyncio.run(bounded())
+        with output.one_complaint():
+            return asyncio.run(bounded())
     except TimeoutError as error:
         raise NoBroker(
             f"No broker answers at {broker.host}:{broker.port}.",

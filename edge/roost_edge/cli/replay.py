@@ -20,7 +20,9 @@ def replay(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the newest so many inputs.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a bundle on every archived input and compare with what it answered then.
+    """Score the archive again, and compare to the bit.
+
+    Evaluates a bundle on every archived input and compares with what it answered then.
 
     Status 0 when something was compared and every score is identical to the bit, 1 otherwise.
     """

@@ -20,7 +20,9 @@ Settings = Annotated[Path, typer.Option("--settings", "-s", envvar="ROOST_SETTIN
 
 
 def run(context: typer.Context) -> None:
-    """Run one role in the foreground, as systemd does: roost run ROLE --settings FILE. `roost run --help` says more.
+    """Run one role in the foreground.
+
+    As systemd does: roost run ROLE --settings FILE. `roost run --help` says more.
 
     The process becomes the role's daemon, which speaks JSON lines on stderr and ends in order on SIGTERM.
     """
@@ -35,9 +37,9 @@ def up(
     settings: Settings = Path(_DEFAULT),
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every line the roles say.")] = False,
 ) -> None:
-    """Run all roles of a settings file as processes of this one, until Ctrl-C. Needs a running broker.
+    """Run all roles of a settings file, until Ctrl-C.
 
-    For a desk. On a device systemd does this.
+    As processes of this one; needs a running broker. For a desk. On a device systemd does this.
     """
     from roost_edge.logs import readable
     from roost_edge.processes.supervisor import Supervisor
@@ -68,12 +70,15 @@ async def _until_stopped(supervisor: "Supervisor") -> None:
         for task in (beginning, waiting):
             task.cancel()
         await asyncio.gather(beginning, waiting, return_exceptions=True)
+        ran = stop.is_set() or any(supervisor.pid(role.name) for role in supervisor.roles)
         await supervisor.stop()
-        output.say("All roles have ended.")
+        if ran:  # else the error that goes up is all there is to say
+            output.say("All roles have ended.")
 
 
 async def _begin(supervisor: "Supervisor") -> None:
-    await supervisor.start()
+    with output.one_complaint():
+        await supervisor.start()
     await supervisor.wait_ready(60)
     broker = supervisor.settings.broker
     output.say(

@@ -33,12 +33,16 @@ def check(
     file: Annotated[Path, typer.Argument(help="The schedule (TOML).")],
     settings: Annotated[
         Path | None,
-        typer.Option("--settings", "-s", help="A device's settings file: warn of what its models never attained."),
+        typer.Option("--settings", "-s", help="A device's settings file: warn of names and times that do not fit."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether a schedule can be used, and what it will do. Status 1 when it cannot."""
+    """Say whether a schedule can be used, and what it will do. Status 1 when it cannot.
+
+    With --settings it also warns of names that are no models there, and asks the broker about these, if one runs.
+    """
     from roost_rendezvous import schedule
+    from roost_rendezvous.schedule.doubts import about_samples
     from roost_rendezvous.timeline import draw
 
     try:
@@ -50,7 +54,11 @@ def check(
             output.complain(error)
         raise typer.Exit(output.NO) from error
     sentences, picture = schedule.explain(agreed), draw(agreed)
-    warnings = [] if settings is None else _known(_load(settings, agreed.task), agreed.task).warnings(agreed)
+    if settings is None:
+        warnings = about_samples(agreed)
+    else:
+        device = _load(settings, agreed.task)
+        warnings = [*_doubts(device, agreed, or_else_offline=True), *_known(device, agreed.task).warnings(agreed)]
     if as_json:
         output.data(
             {
@@ -115,10 +123,21 @@ def apply(
     why: Why = "",
     as_json: Json = False,
 ) -> None:
-    """Put a schedule in force: it counts for the next request, and nothing is restarted. Status 1 when refused."""
-    from roost_rendezvous import schedule
+    """Put a schedule in force: it counts for the next request, and nothing is restarted. Status 1 when refused.
 
-    wanted = schedule.load(file)
+    Names that are no models of the device are warned of, and the schedule counts all the same: they may come later.
+    """
+    from roost_rendezvous import schedule
+    from roost_rendezvous.schedule_apply import Applied
+
+    try:
+        wanted = schedule.load(file)
+    except RoostError as error:
+        if as_json:
+            output.data(dataclasses.asdict(Applied("refused", "", detail=str(error))))
+        else:
+            output.complain(error)
+        raise typer.Exit(output.NO) from error
     device = _load(settings, wanted.task, of=file)
     _tell(_apply(device, wanted, author=author, why=why), wanted, as_json)
 
@@ -129,8 +148,9 @@ def history(
     task: Task = "",
     as_json: Json = False,
 ) -> None:
-    """List every schedule that was in force, oldest first: when, who, why, and what was answered under it.
+    """List every schedule that was in force, oldest first: when, who, why, and what arrived and was given meanwhile.
 
+    A request that waits over a change counts as arrived under the old schedule, and its answer as given under the new.
     Read on the device itself, from what the rendezvous writes down; it need not run.
     """
     from roost_edge.settings import loading
@@ -145,7 +165,7 @@ def history(
     if not reigns:
         output.say(f"No schedule of the task {name} was in force here yet.")
         return
-    print(output.table([("since", "version", "by", "requests under it", "why"), *map(_row, reigns)]))
+    print(output.table([("since", "version", "by", "arrived", "given meanwhile", "why"), *map(_row, reigns)]))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -178,7 +198,8 @@ def _apply(device: "Settings", wanted: "Schedule", *, author: str, why: str) -> 
     from roost_broker.clock import SystemClock
     from roost_rendezvous.schedule_apply import apply as publish
 
-    return operator.with_broker(
+    doubts = _doubts(device, wanted)
+    applied = operator.with_broker(
         device,
         lambda bus: publish(
             bus,
@@ -189,6 +210,25 @@ def _apply(device: "Settings", wanted: "Schedule", *, author: str, why: str) -> 
             clock=SystemClock(),
         ),
     )
+    return dataclasses.replace(applied, warnings=(*doubts, *applied.warnings))
+
+
+def _doubts(device: "Settings", wanted: "Schedule", *, or_else_offline: bool = False) -> list[str]:
+    """What is odd about a schedule on this device. The broker is asked only about names that the settings lack."""
+    from roost_rendezvous.schedule.doubts import about_names, about_samples, unknown
+    from roost_rendezvous.survey import survey
+
+    known, asked = set(device.tasks[wanted.task].models), False
+    if unknown(wanted, known):
+        topics = device.task_topics(wanted.task)
+        try:
+            found = operator.with_broker(device, lambda bus: survey(bus, topics), work_s=operator.LOOK_S)
+        except operator.NoBroker:
+            if not or_else_offline:
+                raise
+        else:
+            known, asked = known | {name for name, _ in found.models}, True
+    return about_names(wanted, known, broker_asked=asked) + about_samples(wanted)
 
 
 def _tell(applied: "Applied", wanted: "Schedule", as_json: bool) -> None:
@@ -197,7 +237,7 @@ def _tell(applied: "Applied", wanted: "Schedule", as_json: bool) -> None:
     else:
         detail = printable(applied.detail)
         print(_SENTENCES[applied.outcome].format(version=wanted.version, task=wanted.task, detail=detail))
-        _print_warnings(applied.warnings)
+    _print_warnings(applied.warnings)
     if applied.outcome == "refused":
         raise typer.Exit(output.NO)
 
@@ -220,13 +260,13 @@ def _known(device: "Settings", task: str) -> "Knowledge":
     return Knowledge.read(device.layout.journal(task))
 
 
-def _row(reign: "Reign") -> tuple[str, str, str, str, str]:
+def _row(reign: "Reign") -> tuple[str, str, str, str, str, str]:
     from roost_rendezvous.schedule_report import when
 
     entry = reign.entry
     causes = ", ".join(f"{count} {cause}" for cause, count in reign.counts.items() if cause != "requests")
-    requests = f"{reign.counts['requests']}" + (f" ({causes})" if causes else "")
-    return when(entry.at), entry.version, entry.author or "?", requests, entry.why or "-"
+    arrived = str(reign.counts["requests"])
+    return when(entry.at), entry.version, entry.author or "?", arrived, causes or "-", entry.why or "-"
 
 
 def _print_indented(lines: list[str]) -> None:

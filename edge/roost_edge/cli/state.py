@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,27 +13,33 @@ from roost_broker.errors import Misuse, PeerError
 from roost_edge.cli import output
 from roost_edge.cli.output import EXIT_CODES, Json
 
-app = typer.Typer(no_args_is_help=True, help="External state: what the injector adds to every request.")
+app = typer.Typer(no_args_is_help=True, help="External state: what requests are given.")
 
 _PATIENCE_S = 2.0
 _OLD_MS = 30_000
 """The injector tells every few seconds; a summary older than this is not of a running one."""
+_SILENT: dict[str, Any] = {"running": False, "role": None, "toldMsAgo": None, "values": {}}
+"""For a task whose injector has told nothing."""
 
 
 @app.callback()
 def group() -> None:
-    """External state: what the injector adds to every request."""
+    """External state: what requests are given."""
 
 
 @app.command(epilog=EXIT_CODES)
 def show(
-    settings: Annotated[Path, typer.Option("--settings", "-s", help="The device's settings file.")] = Path(
-        "roost.toml"
-    ),
+    settings: Annotated[
+        Path, typer.Option("--settings", "-s", envvar="ROOST_SETTINGS", help="The device's settings file.")
+    ] = Path("roost.toml"),
     task: Annotated[str, typer.Option(help="Only this task; else all that have state.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Show each value with its age and source, and whether it is stale. Status 1 when no running injector tells."""
+    """Show each value with its age and source.
+
+    And its condition: fresh, stale, missing, default (missing or stale, and its default is given), or unreadable (the
+    value before it is given). Status 1 when no running injector tells.
+    """
     from roost_broker.clock import MS, SystemClock
     from roost_edge.settings import loading
 
@@ -44,11 +51,12 @@ def show(
         raise Misuse(
             "No value of state is configured there.", f"Add [tasks.{task or '<task>'}.state.<name>] to {settings}."
         )
-    told = asyncio.run(_told(device, tasks))
+    with output.one_complaint():
+        told = asyncio.run(_told(device, tasks))
     now_ms = SystemClock().wall_ns() // MS
-    found = {name: _as_of(message, now_ms) for name, message in told.items()}
+    found = {name: _as_of(message, now_ms, device.tasks[name].state) for name, message in told.items()}
     if as_json:
-        output.data(found)
+        output.data({name: found.get(name, _SILENT) for name in tasks})
     else:
         for name, one in found.items():
             print(f"Task {name}, as {one['role']} said {_age(one['toldMsAgo'])} ago:")
@@ -57,7 +65,7 @@ def show(
     if silent:
         raise PeerError(
             f"The injector of {', '.join(silent)} does not run, or runs without these settings.",
-            "Start it (`roost run injector`), or look at its log.",
+            "Start it (`roost up` for all roles, `roost run injector` for it alone), or look at its log.",
         )
 
 
@@ -102,28 +110,43 @@ async def _told(device: Any, tasks: list[str]) -> dict[str, Any]:
     return {name: told[name] for name in tasks if name in told}
 
 
-def _as_of(message: Any, now_ms: int) -> dict[str, Any]:
-    """A summary with its ages at this moment."""
+def _as_of(message: Any, now_ms: int, rules: Any) -> dict[str, Any]:
+    """A summary with its ages at this moment. `rules` are the values of the settings."""
     since = max(0, now_ms - message.timestamp)
     values = {
         name: {
             "value": value.value,
-            "condition": value.condition,
+            "condition": _condition(value, rules.get(name)),
             "ageMs": None if value.age_ms is None else value.age_ms + since,
             "source": value.source,
             "problem": value.problem,
         }
         for name, value in message.values.items()
     }
-    return {"role": message.role, "toldMsAgo": since, "values": values}
+    return {"running": since <= _OLD_MS, "role": message.role, "toldMsAgo": since, "values": values}
+
+
+def _condition(value: Any, rule: Any) -> str:
+    """In one word why a request would be given this."""
+    if value.condition == "missing":
+        return "missing" if value.value is None else "default"
+    if value.condition == "stale" and rule is not None and rule.when_stale == "default":
+        return "default"
+    return "unreadable" if value.problem and value.condition == "fresh" else str(value.condition)
+
+
+def _text(value: Any) -> str:
+    """A value as JSON writes it, but texts without quotes."""
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _rows(values: dict[str, Any]) -> list[list[str]]:
     rows = [["name", "value", "age", "condition", "source"]]
     for name, one in values.items():
-        shown = "–" if one["value"] is None else str(one["value"])
         problem = f" ({one['problem']})" if one["problem"] else ""
-        rows.append([name, shown[:40], _age(one["ageMs"]), one["condition"], one["source"] + problem])
+        rows.append([name, _text(one["value"])[:40], _age(one["ageMs"]), one["condition"], one["source"] + problem])
     return rows
 
 

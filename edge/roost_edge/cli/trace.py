@@ -37,7 +37,9 @@ def trace(
     width: Annotated[int, typer.Option(help="Width of the picture; 0: that of the terminal.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Show what became of a request: every component's steps on one time axis, with the moment of the answer.
+    """Show what became of a request, step by step.
+
+    Every component's steps stand on one time axis, with the moment of the answer.
 
     Reads what the role `monitor` keeps in the data folder, while it runs or not. Which requests are traced is the
     share in [traces]; in QA a request may also ask for it (`diagnostics.trace`).

@@ -34,7 +34,9 @@ def upgrade(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Replace the rendezvous server or the state injector of a task while it runs: nothing is lost or answered twice.
+    """Replace a running rendezvous server or injector.
+
+    Requests flow meanwhile: nothing is lost or answered twice.
 
     A successor starts beside the running process and waits. A token in the stream of requests makes the running one
     write what it knows; a second token makes the successor take over behind it, while the old one finishes what it

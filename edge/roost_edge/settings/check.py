@@ -22,6 +22,7 @@ from roost_edge.settings.loading import load, read_document
 from roost_models.bundle.environment import check_environment
 from roost_models.bundle.opening import open_bundle
 from roost_rendezvous import schedule
+from roost_rendezvous.schedule import doubts
 
 Level: TypeAlias = Literal["error", "warning"]
 
@@ -111,17 +112,18 @@ class _Checks:
                 f"the schedule is for the task {agreed.task!r}, not {name!r}.",
                 f'Write `task = "{name}"` in the schedule, or rename the task here.',
             )
-        for model in agreed.named:
-            if model not in task.models:
+        named = doubts.places(agreed)
+        for model, places in named.items():
+            if model not in task.models and places != ["ignore"]:  # to ignore somebody who is not there hurts nobody
                 yield self._say(
                     "warning",
                     where,
-                    f"the schedule accepts {model!r}, which is no model of this task.",
+                    f"the schedule names {model!r} ({', '.join(places)}), which is no model of this task.",
                     f"Add [tasks.{name}.models.{model}], or take it out of the schedule.",
                 )
         everything = any(schedule.ANY in step.accept for step in agreed.steps)
         for model in task.models:
-            if not everything and model not in agreed.named and model not in agreed.ignore:
+            if not everything and model not in named:
                 yield self._say(
                     "warning",
                     ("tasks", name, "models", model),

@@ -19,7 +19,7 @@ from pathlib import Path
 from roost_broker.errors import Malformed, Misuse
 from roost_models.bundle.manifest import MANIFEST, MAX_MANIFEST_BYTES, FileEntry, Manifest, digest_of, parse
 
-_RESEAL = "Undo the change, or accept it with `roost bundle pack --seal`."
+_RESEAL = "Seal it again if you edited it (`roost bundle pack --seal`), or copy the bundle again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,11 @@ def _verify(path: Path, name: str, entry: FileEntry) -> None:
 
 def _check_size(path: Path, name: str, entry: FileEntry) -> None:
     size = path.stat().st_size
-    if size < entry.bytes:
+    if size != entry.bytes:
         raise Malformed(
-            f"File {name!r} is truncated: {size} of {entry.bytes} bytes.",
-            "Copy the bundle again, or accept a change made on purpose with `roost bundle pack --seal`.",
+            f"File {name!r} is not as sealed ({size} bytes now, {entry.bytes} when it was sealed).", _RESEAL
         )
-    if size > entry.bytes:
-        raise Malformed(f"File {name!r} has {size} bytes, more than the {entry.bytes} of the manifest.", _RESEAL)
 
 
 def _altered(name: str) -> Malformed:
-    return Malformed(f"File {name!r} does not have the content that the manifest names.", _RESEAL)
+    return Malformed(f"File {name!r} is not as sealed (as long as it was, with other content).", _RESEAL)

@@ -1,6 +1,7 @@
 """Goldens: examples a bundle carries with the outputs it must give; run before a model is trusted with requests."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,16 +9,21 @@ from numpy.typing import NDArray
 from roost_broker.messages import Output
 from roost_models.bundle.folder import Bundle
 from roost_models.bundle.manifest import Golden, GoldenOutput
-from roost_models.inference.predictor import ModelInput, Predictor, picture
+from roost_models.inference.predictor import ModelInput, Predictor, PythonPredictor, picture
 
 KEPT = 5
 """Outputs recorded for each golden."""
 
 
 def golden_input(bundle: Bundle, predictor: Predictor, golden: Golden) -> ModelInput:
-    """A golden as the model sees it. Raises `BadImage`."""
+    """A golden as the model sees it. One without `past`, of a model with internal state, is the first request that the
+    model ever sees: it knows what `observe` makes of an empty memory. Raises `BadImage`, and `Unusable`.
+    """
     image = None if golden.input is None else picture(bundle.read(golden.input), predictor)
-    return ModelInput(image=image, state=golden.state, tags=golden.tags, values=golden.values, past=golden.past)
+    item = ModelInput(image=image, state=golden.state, tags=golden.tags, values=golden.values, past=golden.past)
+    if golden.past is None and isinstance(predictor, PythonPredictor):
+        return replace(item, past=predictor.first_past(item))
+    return item
 
 
 def warm_inputs(bundle: Bundle, predictor: Predictor) -> list[ModelInput]:

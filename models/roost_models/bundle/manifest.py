@@ -109,7 +109,8 @@ class Golden(_Part, frozen=True, kw_only=True):
     tags: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     past: Any = None
-    """For a model with internal state: what `observe` is taken to have returned."""
+    """For a model with internal state: what `observe` is taken to have returned. Left out, it is what it returns for
+    the first request that the model ever sees."""
 
 
 class BatchContract(_Part, frozen=True, kw_only=True):

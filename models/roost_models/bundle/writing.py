@@ -44,6 +44,8 @@ def seal(folder: Path, *, goldens: bool = False) -> Bundle:
     """
     loose = _loose(folder)
     loose["files"] = {path: _entry((folder / path).read_bytes()) for path in sorted(files_below(folder))}
+    if goldens and isinstance(loose.get("goldens"), list):  # measured anew: the old ones may name labels of before
+        loose["goldens"] = [{**one, "outputs": []} if isinstance(one, dict) else one for one in loose["goldens"]]
     manifest = _manifest(loose)
     if goldens and manifest.goldens:
         trial = try_in_child(open_folder(folder, render(manifest)))

@@ -121,7 +121,7 @@ class TflitePredictor:
         rows = []
         for item in inputs:
             if item.image is None:
-                raise images.BadImage("This model needs a picture, and the request has none.", "Send a frame.")
+                raise _no_picture()
             rows.append(tensor(item.image, self._contract))
         outputs: list[list[Output]] = []
         while rows:
@@ -172,12 +172,23 @@ class PythonPredictor:
         """See `Predictor`."""
         return [self._one(item) for item in inputs]
 
-    def _one(self, item: ModelInput) -> list[Output]:
-        context = Context(
-            self._model.model, self._model.folder, item.state, item.tags, item.values, item.at_ms, item.past
-        )
+    def first_past(self, item: ModelInput) -> Any:
+        """What the author's `observe` returns for this input, were it the first that the model ever sees; None for a
+        model that keeps no internal state. Raises `Unusable`.
+        """
+        if self.manifest.internal_state is None:
+            return None
         try:
-            scores = self._model.predict(item.image, context)
+            return self._model.observe(self._model.fresh(), self._context(item))
+        except (Exception, SystemExit) as error:  # the author's code may raise anything
+            raise Unusable(self.manifest, f"cannot observe: {type(error).__name__}: {error}") from error
+
+    def _context(self, item: ModelInput) -> Context:
+        return Context(self._model.model, self._model.folder, item.state, item.tags, item.values, item.at_ms, item.past)
+
+    def _one(self, item: ModelInput) -> list[Output]:
+        try:
+            scores = self._model.predict(item.image, self._context(item))
         except (Exception, SystemExit) as error:  # the author's code may raise anything
             raise Unusable(self.manifest, f"cannot answer: {type(error).__name__}: {error}") from error
         strange = set(scores) - set(self.labels)
@@ -218,7 +229,11 @@ def _picture_of(request: Request, predictor: Predictor, frame: Callable[[], byte
         return picture(frame(), predictor)
     if request.input.inline is not None:
         return picture(images.from_base64(request.input.inline), predictor)
-    return None
+    raise _no_picture()
+
+
+def _no_picture() -> images.BadImage:
+    return images.BadImage("This model needs a picture, and the request has none.", "Send a frame.")
 
 
 def picture(data: bytes, predictor: Predictor) -> Pixels | None:

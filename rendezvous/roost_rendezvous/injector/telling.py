@@ -140,11 +140,16 @@ class Telling:
             self._bus.publish(self._topics.state, encode(message), retain=True)
 
 
+def _said(look: Look) -> str:
+    """The value before an unreadable one may be fresh; what its source says now is not."""
+    return "unreadable" if look.problem and look.condition == "fresh" else look.condition
+
+
 def _sentence(looks: tuple[Look, ...]) -> str:
     """`3 of 4 values of state are fresh; door is missing (empty)`."""
     if not looks:
         return ""
     bad = [look for look in looks if look.condition != "fresh" or look.problem]
-    fresh = sum(look.condition == "fresh" for look in looks)
-    words = [f"{look.name} is {look.condition}" + (f" ({look.problem})" if look.problem else "") for look in bad]
+    fresh = len(looks) - len(bad)
+    words = [f"{look.name} is {_said(look)}" + (f" ({look.problem})" if look.problem else "") for look in bad]
     return "; ".join([f"{fresh} of {len(looks)} values of state are fresh", *words])[:1000]

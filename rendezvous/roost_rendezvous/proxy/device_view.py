@@ -39,6 +39,8 @@ class TaskView(Struct, frozen=True, kw_only=True, rename="camel"):
     schedule_version: str | None = None
     preferred: list[str] = field(default_factory=list)
     """Models named by the schedule, best first."""
+    accepts_any: bool = False
+    """Whether a step lets in any other model too ("*")."""
     ignored: list[str] = field(default_factory=list)
     models: list[ModelView] = field(default_factory=list)
 
@@ -111,6 +113,7 @@ class DeviceView:
             default_label=agreed.default.label,
             schedule_version=agreed.version,
             preferred=list(agreed.named),
+            accepts_any=any(schedules.ANY in step.accept for step in agreed.steps),
             ignored=list(agreed.ignore),
             models=view.models,
         )

@@ -32,6 +32,7 @@ from roost_models.scaffold.role import Scaffold, ScaffoldSettings, receive_maxim
 
 CLOCK = SystemClock()
 PICTURE = encode_png(ramps())
+_INLINE = base64.b64encode(PICTURE).decode()
 QUICK = ScaffoldSettings(state_interval_ms=20)
 _numbers = itertools.count()
 
@@ -62,7 +63,7 @@ class Gate:
         self._writer: IO[str] | None = None
 
     def question(self, **fields: Any) -> Request:
-        return question(input=Input(values={"gate": str(self.path)}), **fields)
+        return question(input=Input(inline=_INLINE, values={"gate": str(self.path)}), **fields)
 
     async def reached(self) -> None:
         self._writer = await self._thread.call(lambda: self.path.open("w"))
@@ -140,7 +141,7 @@ class Watcher:
 
 def question(deadline_ms: int = 60_000, **fields: Any) -> Request:
     wall = CLOCK.wall_ns()
-    asked = fields.pop("input", None) or Input(inline=base64.b64encode(PICTURE).decode())
+    asked = fields.pop("input", None) or Input(inline=_INLINE)
     name = new_id(wall)
     return Request(
         timestamp=wall // 1_000_000,

@@ -61,7 +61,7 @@ def test_of_a_batch_only_the_request_at_which_the_model_raises_is_declined(
             gate = Gate(tmp_path)
             await watcher.ask(gate.question())
             await gate.reached()
-            bad, good = question(input=Input(values={"raise": True})), question()
+            bad, good = question(input=Input(inline=question().input.inline, values={"raise": True})), question()
             await watcher.ask(bad)
             await watcher.ask(good)
             while scaffold.counts["requests"] < 3:

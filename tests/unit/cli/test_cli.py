@@ -101,6 +101,18 @@ def test_version() -> None:
     assert roost("version").stdout.startswith("roost ")
 
 
+def test_version_is_an_option_too() -> None:
+    assert roost("--version").stdout == roost("version").stdout
+
+
+@pytest.mark.parametrize("group", [(), ("bundle",), ("config",), ("state",)])
+def test_the_lists_of_commands_cut_no_sentence_off_and_h_is_help(group: tuple[str, ...]) -> None:
+    done = roost(*group, "-h", env={"COLUMNS": "80"})
+    assert done.returncode == 0
+    assert "..." not in done.stdout.split("Commands:")[1]
+    assert done.stdout == roost(*group, "--help", env={"COLUMNS": "80"}).stdout
+
+
 def test_an_unknown_command_is_misuse() -> None:
     done = roost("confg")
     assert done.returncode == 2
@@ -314,5 +326,6 @@ def test_up_without_a_broker_names_the_next_step_and_starts_nothing(settings: Pa
     settings.write_text(text, encoding="utf-8")
     done = roost("up", "--settings", settings)
     assert done.returncode == 1
-    assert "No broker answers at 127.0.0.1:1." in done.stderr
+    assert done.stderr.startswith("roost: No broker answers at 127.0.0.1:1.\n  → ")
+    assert "ended" not in done.stderr
     assert not (tmp_path / "roost-data" / "logs").exists()

@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Path:
     path = tmp_path / "roost.toml"
     path.write_text(
         '[node]\nname = "coop-1"\ndata = "data"\n[broker]\nport = 9\nconnect_timeout_s = 1\n'
-        '[tasks.nest]\nschedule = "nest.toml"\n',
+        '[tasks.nest]\nschedule = "nest.toml"\nmodels.champion.bundle = "champion"\n',
         encoding="utf-8",
     )
     return path
@@ -73,6 +73,17 @@ def test_the_history_is_listed_and_given_as_json(settings: Path) -> None:
     found = json.loads(roost("history", "--settings", str(settings), "--json").stdout)
     assert [one["entry"]["version"] for one in found] == versions
     assert found[0]["counts"] == {"requests": 10}
+
+
+def test_an_answer_to_a_request_from_before_a_change_is_not_shown_as_one_of_no_requests(settings: Path) -> None:
+    was_in_force(settings, "unknown")
+    counts = Counter(requests=0, default=1)
+    attainment = Attainment(journal(settings), counts)
+    attainment.close()
+    header, row = roost("history", "--settings", str(settings)).stdout.splitlines()
+    arrived, given = header.index("arrived"), header.index("given meanwhile")
+    assert row[arrived:given].strip() == "0"
+    assert row[given:].startswith("1 default ")
 
 
 def test_a_history_that_is_empty_says_so_and_lists_nothing(settings: Path) -> None:
@@ -119,3 +130,34 @@ def test_check_warns_of_what_the_device_knows_and_only_when_it_is_asked(settings
     told = roost("check", file, "--settings", str(settings))
     assert told.exit_code == 0  # a warning is no refusal
     assert "warning: " in told.stderr
+
+
+def test_check_asks_whether_a_misspelt_model_was_meant_to_be_one_of_the_settings(settings: Path) -> None:
+    file = settings.parent / "wrong.toml"
+    file.write_text(SCHEDULE.replace('"champion"', '"champoin"'), encoding="utf-8")
+    told = roost("check", str(file), "--settings", str(settings))  # no broker answers: the settings are enough
+    assert told.exit_code == 0
+    assert "warning: The task nest has no model champoin" in told.stderr
+    assert "Did you mean champion?" in told.stderr
+    assert "every request gets the default" in told.stderr
+    assert json.loads(roost("check", str(file), "--json").stdout)["warnings"] == []
+
+
+def test_check_warns_of_a_model_that_is_sampled_and_never_official_whatever_the_device(settings: Path) -> None:
+    file = settings.parent / "sampled.toml"
+    file.write_text(SCHEDULE + "[sample]\nshadow = 0.01\n", encoding="utf-8")
+    (warning,) = json.loads(roost("check", str(file), "--json").stdout)["warnings"]
+    assert "shadow can never be official" in warning
+
+
+def test_applying_what_is_no_schedule_ends_with_status_1_as_checking_it_does(settings: Path) -> None:
+    file = settings.parent / "bad.toml"
+    file.write_text('task = "nest"\n', encoding="utf-8")
+    assert roost("check", str(file)).exit_code == 1
+    told = roost("apply", str(file), "--settings", str(settings))
+    assert told.exit_code == 1
+    assert "  → " in told.stderr
+    assert told.stdout == ""
+    said = roost("apply", str(file), "--settings", str(settings), "--json")
+    assert said.exit_code == 1
+    assert json.loads(said.stdout)["outcome"] == "refused"

@@ -11,6 +11,7 @@ import pytest
 from roost_broker.errors import Misuse
 from roost_edge.processes.plan import RoleProcess, plan, resolve
 from roost_edge.settings import schema as settings_schema
+from roost_edge.settings.check import check
 from roost_edge.settings.device import Settings
 from roost_edge.settings.loading import load
 
@@ -168,3 +169,20 @@ def test_reading_settings_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_check_knows_a_quorum_from_a_model_and_finds_a_name_that_is_misspelt_wherever_it_stands(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "nest.toml").write_text(
+        'task = "nest"\nsla_ms = 3000\nignore = ["nobody"]\n[[step]]\nafter_ms = 0\naccept = ["jury"]\n'
+        '[[step]]\nafter_ms = 9\naccept = ["jury", "a"]\n[rollout]\nbb = 0.1\n'
+        '[quorum.jury]\nmembers = ["a", "b"]\nneed = 1\n[default]\nafter_ms = 2900\nlabel = "unknown"\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "roost.toml").write_text(
+        '[node]\nname = "n"\n[tasks.nest]\nschedule = "nest.toml"\nmodels.a.bundle = "a"\nmodels.b.bundle = "b"\n',
+        encoding="utf-8",
+    )
+    said = [one.problem for one in check(tmp_path / "roost.toml") if "schedule" in one.problem]
+    assert said == ["the schedule names 'bb' ([rollout]), which is no model of this task."]

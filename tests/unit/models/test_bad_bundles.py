@@ -136,9 +136,9 @@ def link_folder(root: Path) -> None:
 
 
 FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "truncated": (truncate, "'model.py' is truncated"),
-    "longer": (lengthen, "more than the"),
-    "altered": (flip, "does not have the content"),
+    "truncated": (truncate, "'model.py' is not as sealed"),
+    "longer": (lengthen, "when it was sealed"),
+    "altered": (flip, "with other content"),
     "missing": (lambda root: (root / "model.py").unlink(), "'model.py' of the manifest is missing"),
     "extra": (lambda root: (root / "notes.txt").write_text("x"), "'notes.txt' is not in the manifest"),
     "hidden": (lambda root: (root / ".DS_Store").write_text("x"), "'.DS_Store' is not in the manifest"),
@@ -163,7 +163,7 @@ def test_the_remedy_for_a_shortened_file_thinks_of_its_author_too(make_bundle: C
     truncate(bundle.root)
     with pytest.raises(Malformed) as refused:
         open_bundle(bundle.root)
-    assert "Copy the bundle again" in refused.value.remedy
+    assert "copy the bundle again" in refused.value.remedy
     assert "`roost bundle pack --seal`" in refused.value.remedy
 
 
@@ -177,7 +177,7 @@ def test_a_folder_without_a_manifest_and_a_path_to_nothing_are_misuse(tmp_path: 
 def test_a_file_altered_after_opening_is_refused_when_it_is_read(make_bundle: Callable[..., Bundle]) -> None:
     bundle = make_bundle()
     flip(bundle.root)
-    with pytest.raises(Malformed, match="does not have the content"):
+    with pytest.raises(Malformed, match="is not as sealed"):
         bundle.read("model.py")
 
 

@@ -1,5 +1,6 @@
 """A model that is killed and started again goes on as its twin that never stopped (promises V10, D4)."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -17,14 +18,16 @@ from roost_broker.frames import FrameStore
 from roost_broker.messages import Input, Issued, Request, Score, encode
 from roost_henhouse.recipe import BUNDLES
 from roost_models.archive.writing import Archive, Item
+from roost_models.bundle.checking import check_bundle
 from roost_models.bundle.folder import Bundle
 from roost_models.bundle.goldens import ramps
 from roost_models.bundle.opening import open_bundle
-from roost_models.bundle.writing import write_bundle
+from roost_models.bundle.writing import seal, write_bundle
 from roost_models.decide import decide
 from roost_models.inference.evaluation import Evaluator
 from roost_models.inference.images import encode_png
 from roost_models.inference.predictor import Predictor, PythonPredictor, Unusable, load_predictor
+from roost_models.inference.warming import ModelFailed, warm_up
 from roost_models.internal_state.keeper import InternalState, PastUnknown
 from roost_models.internal_state.rebuild import StatePlace
 from roost_models.internal_state.remembering import Remembering
@@ -346,6 +349,33 @@ def test_replay_observes_the_whole_archive_and_reproduces_every_score_to_the_bit
 def test_only_models_that_remember_pay_for_a_database() -> None:
     code = "import sys, roost_models.scaffold.role; sys.exit('sqlite3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_golden_without_a_past_is_evaluated_as_the_first_request_the_model_ever_sees(
+    make_bundle: Callable[..., Bundle],
+) -> None:
+    source = "def fresh():\n    return {'seen': 0}\n"
+    source += "def observe(memory, context):\n    memory['seen'] += 1\n"
+    source += "    return memory['seen'] + context.values['more']\n"
+    source += "def predict(image, context):\n    return {'dark': context.past / 10}\n"
+    fields: dict[str, Any] = {"pure": False, "internal_state": {"restore": "snapshot"}, "input": None}
+    goldens: list[dict[str, Any]] = [{"values": {"more": 2}}, {"values": {"more": 2}, "past": 7}]
+    folder = make_bundle(source.replace("dark", "before"), goldens=goldens, labels=["before"], **fields).root
+    seal(folder, goldens=True)
+    (folder / "model.py").write_text(source, encoding="utf-8")
+    text = (folder / "manifest.json").read_text(encoding="utf-8")
+    relabelled = {**json.loads(text), "labels": ["bright", "dark"]}
+    (folder / "manifest.json").write_text(json.dumps(relabelled), encoding="utf-8")
+    sealed = seal(folder, goldens=True)  # though the goldens still name a label that is no more
+    scores = [golden.outputs[0].score for golden in sealed.manifest.goldens]
+    assert scores == [0.3, 0.7]
+    assert sealed.manifest.goldens[0].past is None
+    report = check_bundle(sealed.root)
+    assert (report.ok, report.problems) == (True, [])
+    warm_up(sealed)
+    broken = make_bundle(source.replace("return memory", "raise KeyError; return memory"), goldens=goldens, **fields)
+    with pytest.raises(ModelFailed, match="cannot observe: KeyError"):
+        warm_up(broken)
 
 
 def test_a_model_that_remembers_is_asked_directly_as_if_for_the_first_time(make_bundle: Callable[..., Bundle]) -> None:

@@ -76,7 +76,7 @@ BAD: dict[str, tuple[Callable[[Entries], Entries], str]] = {
     "a compressed file": (add("bomb.txt", b"0" * 1000, method=zipfile.ZIP_DEFLATED), "compressed or encrypted"),
     "a missing file": (lambda entries: entries[:-1], "is missing"),
     "no manifest": (lambda entries: entries[1:], "holds no manifest"),
-    "altered content": (alter, "does not have the content"),
+    "altered content": (alter, "is not as sealed"),
     "too many files": (
         lambda entries: [*entries, *[(zipfile.ZipInfo(f"f{n}"), b"") for n in range(300)]],
         "over the limit",

@@ -72,6 +72,25 @@ def test_for_a_model_without_an_input_contract_no_picture_is_fetched(make_bundle
         model_input(request, load_predictor(make_bundle()), fetch)
 
 
+def test_a_request_without_a_picture_is_declined_as_bad_input_before_the_authors_code_meets_it(
+    make_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    predictor = load_predictor(make_bundle("def predict(image, context): return {'dark': image.mean()}"))
+    evaluator = Evaluator(predictor, FrameStore(tmp_path / "frames"), lambda: 0, threading.Event())
+    request = Request(
+        timestamp=1,
+        message_id="0" * 32,
+        request_id="0" * 32,
+        return_address="roost/n/t/results/door",
+        deadline_ms=1,
+        input=Input(values={"x": 1}),
+    )
+    (outcome,) = evaluator.evaluate([request], [None])
+    assert outcome.failure is not None
+    assert outcome.failure.reason == "bad-input"
+    assert "needs a picture, and the request has none" in outcome.failure.detail
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [

@@ -45,8 +45,8 @@ def model_state(name: str, state: str, replica: int = 0) -> ModelState:
 @pytest.mark.parametrize(
     ("model", "where"),
     [
-        ("champion", "step 0"),
-        ("fast", "step 1"),
+        ("champion", "from 0 ms"),
+        ("fast", "from 600 ms"),
         ("a", "quorum jury"),
         ("new", "rollout 0.1"),
         ("canary", "sample 0.01, ignored"),
@@ -82,10 +82,15 @@ def test_a_model_nobody_has_heard_of_is_not_retired() -> None:
 def test_the_list_has_what_runs_and_what_the_schedule_expects() -> None:
     listed = models(found(champion="ready", old="gone"), ROLLED)
     assert [(one.model, one.state, one.place) for one in listed[:2]] == [
-        ("champion", "ready", "step 0"),
+        ("champion", "ready", "from 0 ms"),
         ("old", "gone", "not named"),
     ]
     assert {one.model for one in listed if one.state == "unknown"} == {"fast", "a", "b", "new", "canary"}
+
+
+def test_a_model_that_is_only_sampled_is_listed_as_never_official() -> None:
+    assert place(schedule(sample={"shadow": 0.01}), "shadow") == "sample 0.01, never official"
+    assert place(schedule(sample={"a": 0.5}), "a") == "quorum jury, sample 0.5"  # its vote counts
 
 
 def test_a_model_that_only_any_lets_in_is_shown_so() -> None:
