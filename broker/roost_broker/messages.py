@@ -157,23 +157,26 @@ class Score(_Header, tag_field="schema", tag="roost.score/1", frozen=True, kw_on
     """SHA-256 of the input message's bytes as this model received them (promise V1)."""
 
 
+DeclineReason: TypeAlias = Literal[
+    "behind",
+    "failed",
+    "not-ready",
+    "not-sampled",
+    "frame-missing",
+    "frame-truncated",
+    "frame-altered",
+    "bad-input",
+    "expired",
+]
+
+
 class Declined(_Header, tag_field="schema", tag="roost.declined/1", frozen=True, kw_only=True):
     """A model will not answer this request; nobody need wait for it."""
 
     request_id: Id
     model: Name
     version: Text
-    reason: Literal[
-        "behind",
-        "failed",
-        "not-ready",
-        "not-sampled",
-        "frame-missing",
-        "frame-truncated",
-        "frame-altered",
-        "bad-input",
-        "expired",
-    ]
+    reason: DeclineReason
     """`not-sampled`: the schedule asks this model for a share of the requests only (`[sample]`)."""
     detail: Text = ""
     saw: Digest | None = None

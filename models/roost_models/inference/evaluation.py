@@ -3,26 +3,16 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from roost_broker.errors import FrameUnavailable
 from roost_broker.faults import Fault
 from roost_broker.frames import FrameStore
-from roost_broker.messages import Output, Request
+from roost_broker.messages import DeclineReason, Output, Request
 from roost_models.inference.images import BadImage
 from roost_models.inference.predictor import ModelInput, Predictor, model_input
 
-Reason: TypeAlias = Literal[
-    "behind",
-    "failed",
-    "not-ready",
-    "not-sampled",
-    "frame-missing",
-    "frame-truncated",
-    "frame-altered",
-    "bad-input",
-    "expired",
-]
+Reason: TypeAlias = DeclineReason
 _FRAME_REASONS: dict[str, Reason] = {
     "missing": "frame-missing",
     "truncated": "frame-truncated",
