@@ -155,11 +155,15 @@ class TraceReader:
                 f"There are no traces at {path}.",
                 "They come with the role `monitor`, when [traces] has a share above 0; `roost up` runs all roles.",
             )
+        db: sqlite3.Connection | None = None
         try:
-            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
-            self._db.execute("SELECT 1 FROM traces LIMIT 1").fetchone()
+            db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
+            db.execute("SELECT 1 FROM traces LIMIT 1").fetchone()
         except sqlite3.Error as error:
+            if db is not None:
+                db.close()
             raise PeerError(f"{path} cannot be read: {error}.", "Ask as the user that the monitor runs as.") from error
+        self._db = db
 
     def close(self) -> None:
         """Let the file go."""
