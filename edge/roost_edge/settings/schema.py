@@ -4,6 +4,7 @@ It is generated from the structs and committed as `edge/settings.schema.json`; a
 """
 
 import argparse
+import inspect
 import json
 import sys
 from collections.abc import Sequence
@@ -23,8 +24,18 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Settings of one Roost device",
-        **msgspec.json.schema(Settings),
+        **{key: _tidy(value) for key, value in msgspec.json.schema(Settings).items()},
     }
+
+
+def _tidy(value: Any) -> Any:
+    """Docstrings without their indentation: Python 3.13 takes it off by itself, and the schema is one for all."""
+    if isinstance(value, dict):
+        return {
+            key: inspect.cleandoc(part) if key == "description" and isinstance(part, str) else _tidy(part)
+            for key, part in value.items()
+        }
+    return [_tidy(part) for part in value] if isinstance(value, list) else value
 
 
 def text() -> str:
