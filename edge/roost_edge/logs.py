@@ -10,7 +10,6 @@ import sys
 import time
 from typing import Any, TextIO
 
-LEVELS = ("debug", "info", "warning", "error")
 _MAX_TEXT = 4_000
 
 

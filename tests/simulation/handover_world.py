@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from coop import BOOT, LADDER, Coop
-from virtual_loop import simulate
+from stories import played
 
 from roost_broker.bus import Delivery
 from roost_broker.clock import MS, SECOND, VirtualClock
@@ -224,13 +224,4 @@ class Refusing(Stage):
 def play(folder: Path, story: Any) -> Handing:
     """A story on a fresh device, in virtual time."""
     clock = VirtualClock(monotonic_ns=5000 * SECOND)
-    world = Handing(folder, clock)
-
-    async def whole() -> None:
-        try:
-            await story(world)
-        finally:
-            await world.close()
-
-    simulate(whole(), clock)
-    return world
+    return played(Handing(folder, clock), story)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from coop import Coop
 from virtual_loop import simulate
@@ -11,21 +11,30 @@ from roost_broker.clock import SECOND, VirtualClock
 from roost_broker.messages import Request, encode
 
 Story = Callable[[Coop], Coroutine[Any, Any, None]]
+C = TypeVar("C", bound=Coop)
 
 
 def run_story(folder: Path, story: Story) -> Coop:
     """Play `story` to its end on a fresh device in `folder`; everything said on it is kept."""
     clock = VirtualClock(monotonic_ns=5000 * SECOND)
-    coop = Coop(folder, clock)
+
+    async def watched(coop: Coop) -> None:
+        await coop.watch("roost/#")
+        await story(coop)
+
+    return played(Coop(folder, clock), watched)
+
+
+def played(coop: C, story: Callable[[C], Coroutine[Any, Any, object]]) -> C:
+    """Play `story` on a device of any kind, in its virtual time, and close the device at the end."""
 
     async def whole() -> None:
-        await coop.watch("roost/#")
         try:
             await story(coop)
         finally:
             await coop.close()
 
-    simulate(whole(), clock)
+    simulate(whole(), coop.clock)
     return coop
 
 

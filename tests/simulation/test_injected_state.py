@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from coop import Coop, StubModel
-from virtual_loop import simulate
+from stories import played
 
 from roost_broker.bus import Delivery
 from roost_broker.clock import VirtualClock
@@ -62,17 +62,7 @@ class Stateful(Coop):
 
 
 def play(tmp_path: Path, story: Callable[[Stateful], Any]) -> Stateful:
-    clock = VirtualClock()
-    coop = Stateful(tmp_path, clock)
-
-    async def whole() -> None:
-        try:
-            await story(coop)
-        finally:
-            await coop.close()
-
-    simulate(whole(), clock)
-    return coop
+    return played(Stateful(tmp_path, VirtualClock()), story)
 
 
 def test_values_of_topics_are_added_with_their_age_and_follow_the_topic(tmp_path: Path) -> None:

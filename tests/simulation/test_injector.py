@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from coop import Coop
-from virtual_loop import simulate
+from stories import played
 
 from roost_broker.bus import Delivery
 from roost_broker.clock import VirtualClock
@@ -40,17 +40,7 @@ class Injected(Coop):
 
 
 def play(tmp_path: Path, story: Any) -> Injected:
-    clock = VirtualClock()
-    coop = Injected(tmp_path, clock)
-
-    async def whole() -> None:
-        try:
-            await story(coop)
-        finally:
-            await coop.close()
-
-    simulate(whole(), clock)
-    return coop
+    return played(Injected(tmp_path, VirtualClock()), story)
 
 
 def test_a_request_passes_with_its_state_unknown_fields_and_one_more_hop(tmp_path: Path) -> None:

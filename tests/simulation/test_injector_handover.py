@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 from coop import Coop
-from virtual_loop import simulate
+from stories import played
 
 from roost_broker.bus import Delivery, Will
 from roost_broker.clock import VirtualClock
@@ -118,18 +118,11 @@ class HandingOver(Coop):
 
 
 def play(tmp_path: Path, story: Callable[[HandingOver], Any]) -> HandingOver:
-    clock = VirtualClock()
-    coop = HandingOver(tmp_path, clock)
+    async def begun(coop: HandingOver) -> None:
+        await coop.begin()
+        await story(coop)
 
-    async def whole() -> None:
-        try:
-            await coop.begin()
-            await story(coop)
-        finally:
-            await coop.close()
-
-    simulate(whole(), clock)
-    return coop
+    return played(HandingOver(tmp_path, VirtualClock()), begun)
 
 
 @pytest.mark.parametrize("burst", [1, 10, 200])

@@ -131,7 +131,7 @@ class InternalState:
 _PLAIN = "Keep dicts with text keys, lists, numbers, texts, true, false and null in it, and nothing else."
 
 
-def context_of(request: Request, model: PythonModel, past: Any = None) -> Context:
+def context_of(request: Request, model: PythonModel) -> Context:
     """A request as the author's functions see it, without its picture."""
     return Context(
         model=model.model,
@@ -140,5 +140,4 @@ def context_of(request: Request, model: PythonModel, past: Any = None) -> Contex
         tags=request.tags,
         values=request.input.values or {},
         at_ms=request.timestamp,
-        past=past,
     )
