@@ -2,6 +2,7 @@
 # Sourced by the other scripts: makes this checkout able to run. Quick when there is nothing to do.
 #
 #   roost_setup device   the packages of a device, and Mosquitto
+#   roost_setup centre   the above, a NATS server, and the packages of the centre
 #   roost_setup dev      the above, and the tools for tests and checks
 #   roost_setup bench    the packages of a device, and the peers that a benchmark compares with (several hundred MB)
 #
@@ -53,13 +54,14 @@ _find_python() {
   return 1
 }
 
-roost_setup() { # device|dev|bench
+roost_setup() { # device|centre|dev|bench
   local level="$1" python release lock stamp wanted
   cd "$ROOST_ROOT" || exit 2
 
   local missing=()
   command -v mosquitto >/dev/null || missing+=(mosquitto)
   command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
+  case "$level" in centre | dev) command -v nats-server >/dev/null || missing+=(nats-server) ;; esac
   _find_python >/dev/null || missing+=(python3)
   [ ${#missing[@]} -eq 0 ] || _apt_install "${missing[@]}"
   python="$(_find_python)" || die "needs Python 3.11, 3.12 or 3.13; this system has none. Set ROOST_PYTHON."
@@ -67,9 +69,9 @@ roost_setup() { # device|dev|bench
   # Pi OS and Debian: Bookworm has Python 3.11, Trixie 3.13; their packages differ (docs/decisions/0003).
   if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then release=bookworm; else release=trixie; fi
   lock="provisioning/requirements/$release"
-  wanted="$("$python" -V) $(cat "$lock.txt" "$lock-dev.txt" "$lock-bench.txt" provisioning/requirements/build.txt pyproject.toml | sha256sum)"
+  wanted="$("$python" -V) $(cat "$lock.txt" "$lock-centre.txt" "$lock-dev.txt" "$lock-bench.txt" provisioning/requirements/build.txt pyproject.toml | sha256sum)"
   stamp="$ROOST_VENV/.roost-$level"
-  # A finished dev environment serves a device as well.
+  # A finished dev environment serves a device and the centre as well.
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] || [ "$(cat "$ROOST_VENV/.roost-dev" 2>/dev/null)" = "$wanted" ]; then
     return 0
   fi

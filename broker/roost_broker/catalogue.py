@@ -22,6 +22,8 @@ from roost_broker.messages import (
     InjectedState,
     ModelState,
     Motion,
+    OtaOrder,
+    OtaState,
     Receipt,
     Request,
     Result,
@@ -29,6 +31,7 @@ from roost_broker.messages import (
     ScheduleSet,
     Score,
     Snapshot,
+    Suggestion,
     Token,
     Trace,
 )
@@ -62,6 +65,22 @@ _CATALOGUE = (
     TopicEntry("<node>/event", False, (Event,), "any role", "operators", "Something an operator may want to know."),
     TopicEntry(
         "<node>/roles/<role>", True, (RoleState,), "each role", "anyone", "State of a process that is not a model."
+    ),
+    TopicEntry(
+        "<node>/ota",
+        True,
+        (OtaState,),
+        "OTA agent",
+        "gateway, anyone",
+        "What runs here and what is on its way, signed.",
+    ),
+    TopicEntry(
+        "<node>/request/ota",
+        False,
+        (OtaOrder,),
+        "operators, gateway",
+        "OTA agent",
+        "Look for an update now, or report.",
     ),
     TopicEntry(
         "<node>/<task>/raw",
@@ -130,6 +149,14 @@ _CATALOGUE = (
         "every component",
         "monitor",
         "What a component did for a traced request, step by step.",
+    ),
+    TopicEntry(
+        "<node>/<task>/suggestions",
+        False,
+        (Suggestion,),
+        "feeds, people",
+        "gateway",
+        "What somebody says that a picture shows; a label only when reviewed.",
     ),
     TopicEntry(
         "<node>/<task>/deadletter", False, (DeadLetter,), "any role", "operators", "What could not be read, and why."

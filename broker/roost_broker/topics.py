@@ -1,8 +1,8 @@
 """The topic tree, built and parsed here and nowhere else.
 
-    roost/<node>/availability R · info R · event · roles/<role> R
+    roost/<node>/availability R · info R · event · roles/<role> R · ota R · request/<verb> · response/<verb>
     roost/<node>/<task>/raw · input · scores/<model> · results/<requester> · receipts
-    roost/<node>/<task>/schedule R · state R · models/<model>/state R · deadletter
+    roost/<node>/<task>/schedule R · state R · models/<model>/state R · suggestions · deadletter
     roost/<node>/<camera>/motion R · events · snapshot R
 
 R = retained. `roost` is the configurable base (it may have several levels). A *task* is one kind of decision with
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from roost_broker.errors import Misuse
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
-_RESERVED = frozenset({"availability", "info", "health", "event", "roles", "request", "response"})
+_RESERVED = frozenset({"availability", "info", "health", "event", "roles", "ota", "request", "response"})
 
 
 def check_name(kind: str, name: str) -> str:
@@ -64,6 +64,15 @@ class NodeTopics:
     def event(self) -> str:
         """Not retained; what an operator may want to know."""
         return f"{self.root}/event"
+
+    @property
+    def ota(self) -> str:
+        """Retained; what runs on the device and what is on its way there."""
+        return f"{self.root}/ota"
+
+    def request(self, verb: str) -> str:
+        """Where the device is asked to do something."""
+        return f"{self.root}/request/{check_name('verb', verb)}"
 
     def role(self, role: str) -> str:
         """Retained state of a process that is not a model."""
@@ -156,6 +165,11 @@ class TaskTopics:
     def traces(self) -> str:
         """What each component did for a traced request, step by step."""
         return f"{self.root}/traces"
+
+    @property
+    def suggestions(self) -> str:
+        """What people say that a picture shows."""
+        return f"{self.root}/suggestions"
 
     @property
     def deadletter(self) -> str:

@@ -2,12 +2,15 @@
 
 import ctypes
 import fcntl
+import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from roost_broker.errors import Misuse
 
@@ -27,6 +30,21 @@ def die_with_parent(parent: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:  # it ended before we could ask
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(status: int) -> NoReturn:
+    """End this process with `status`, even while a thread of ours is still inside a library.
+
+    A camera or a model may hang for ever, so their threads are not waited for (`roost_broker.worker`). But Python's own
+    ending takes the interpreter away from under them, and a thread that then comes back from C++ aborts the process
+    (SIGABRT instead of the status; CPython issue 87135, mended in 3.14). What matters is closed and committed by now.
+    """
+    logging.shutdown()
+    if all(thread is threading.current_thread() for thread in threading.enumerate()):
+        sys.exit(status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def is_held(lock: Path) -> bool:
