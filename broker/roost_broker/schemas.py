@@ -105,7 +105,9 @@ def _field_docs(struct: type[msgspec.Struct]) -> dict[str, str]:
     wire = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
     docs: dict[str, str] = {}
     for owner in reversed(struct.__mro__):
-        body = _class_bodies().get(owner.__name__, []) if owner.__module__ == messages.__name__ else []
+        if not owner.__module__.startswith(f"{messages.__name__}."):
+            continue
+        body = _class_bodies(owner.__module__).get(owner.__name__, [])
         for field, below in itertools.pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
                 text = ast.literal_eval(below.value)
@@ -113,9 +115,9 @@ def _field_docs(struct: type[msgspec.Struct]) -> dict[str, str]:
     return docs
 
 
-@lru_cache(maxsize=1)
-def _class_bodies() -> dict[str, list[ast.stmt]]:
-    module = ast.parse(inspect.getsource(messages))
+@lru_cache
+def _class_bodies(module_name: str) -> dict[str, list[ast.stmt]]:
+    module = ast.parse(inspect.getsource(sys.modules[module_name]))
     return {one.name: one.body for one in module.body if isinstance(one, ast.ClassDef)}
 
 

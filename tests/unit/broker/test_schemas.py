@@ -9,6 +9,7 @@ from jsonschema.exceptions import ValidationError
 from roost_broker import catalogue, schemas
 from roost_broker.messages import (
     MESSAGE_TYPES,
+    Agreement,
     Alert,
     Answer,
     Availability,
@@ -28,6 +29,10 @@ from roost_broker.messages import (
     ModelOutcome,
     ModelState,
     Motion,
+    OtaLine,
+    OtaOrder,
+    OtaSlot,
+    OtaState,
     Output,
     Provenance,
     Receipt,
@@ -38,8 +43,10 @@ from roost_broker.messages import (
     Score,
     Snapshot,
     Span,
+    Suggestion,
     Token,
     Trace,
+    Trial,
     decode,
     encode,
 )
@@ -173,6 +180,43 @@ EXAMPLES: tuple[Message, ...] = (
     DeadLetter(
         **HEAD, topic="roost/coop-1/henhouse/input", reason="not JSON", reader="rendezvous", size=3, head="AAAA"
     ),
+    OtaState(
+        **HEAD,
+        node="coop-1",
+        version="0.1.0",
+        tags={"site": "north"},
+        lines=[
+            OtaLine(
+                task="henhouse",
+                model="champion",
+                bundle="breeds",
+                phase="shadow",
+                rollout="breeds-1.1.0",
+                generation=2,
+                wanted="1.1.0",
+                slots=[
+                    OtaSlot(
+                        slot="b", model="champion-b", bundle="breeds", version="1.1.0", digest=DIGEST, state="shadow"
+                    )
+                ],
+                trial=Trial(
+                    bundle="breeds",
+                    version="1.1.0",
+                    digest=DIGEST,
+                    since=1,
+                    requests=3,
+                    answered=2,
+                    agreements=[Agreement(model="canary", same=1, of=2)],
+                    p50_ms=1.5,
+                    labels={"hen": 2},
+                ),
+            )
+        ],
+        key_id=DIGEST,
+        signature="00",
+    ),
+    OtaOrder(**HEAD, transaction="t-1", do="check"),
+    Suggestion(**HEAD, request_id=ID, frame=DIGEST, label="blue_jay", author="@hens", source="twitter", at=1),
 )
 
 
@@ -250,6 +294,8 @@ def test_every_topic_that_is_built_is_in_the_catalogue_with_its_schema() -> None
         device.info: ("roost.info/1",),
         device.event: ("roost.event/1",),
         device.role("decoy"): ("roost.role/1",),
+        device.ota: ("roost.ota/1",),
+        device.request("ota"): ("roost.ota-order/1",),
         task.raw: ("roost.request/1", "roost.token/1"),
         task.input: ("roost.request/1", "roost.token/1"),
         task.scores("fast"): ("roost.score/1", "roost.declined/1", "roost.token/1"),
@@ -260,6 +306,7 @@ def test_every_topic_that_is_built_is_in_the_catalogue_with_its_schema() -> None
         task.model_state("fast", 2): ("roost.model-state/1",),
         task.state: ("roost.state/1",),
         task.traces: ("roost.trace/1",),
+        task.suggestions: ("roost.suggestion/1",),
         task.deadletter: ("roost.deadletter/1",),
         camera.motion: ("roost.motion/1",),
         camera.events: ("roost.alert/1",),
