@@ -3,7 +3,7 @@
 #
 #   roost_setup device   the packages of a device, and Mosquitto
 #   roost_setup centre   the above, a NATS server, and the packages of the centre
-#   roost_setup dev      the above, and the tools for tests and checks
+#   roost_setup dev      the above, a browser, and the tools for tests and checks
 #   roost_setup bench    the packages of a device, and the peers that a benchmark compares with (several hundred MB)
 #
 # What it needs from the distribution it installs with apt (as root, or through sudo); what it needs from Python it
@@ -54,6 +54,12 @@ _find_python() {
   return 1
 }
 
+_has_browser() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+
+roost_setup_browser() { # for what shows a page in a real browser by itself
+  _has_browser || _apt_install chromium
+}
+
 roost_setup() { # device|centre|dev|bench
   local level="$1" python release lock stamp wanted
   cd "$ROOST_ROOT" || exit 2
@@ -62,6 +68,7 @@ roost_setup() { # device|centre|dev|bench
   command -v mosquitto >/dev/null || missing+=(mosquitto)
   command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
   case "$level" in centre | dev) command -v nats-server >/dev/null || missing+=(nats-server) ;; esac
+  [ "$level" != dev ] || _has_browser || missing+=(chromium)
   _find_python >/dev/null || missing+=(python3)
   [ ${#missing[@]} -eq 0 ] || _apt_install "${missing[@]}"
   python="$(_find_python)" || die "needs Python 3.11, 3.12 or 3.13; this system has none. Set ROOST_PYTHON."

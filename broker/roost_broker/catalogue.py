@@ -115,7 +115,12 @@ _CATALOGUE = (
         "The official outcome, exactly one for each request.",
     ),
     TopicEntry(
-        "<node>/<task>/receipts", False, (Receipt,), "decoy", "capture", "This input is safely in the decoy's archive."
+        "<node>/<task>/receipts",
+        False,
+        (Receipt,),
+        "decoy, gateway",
+        "capture",
+        "This input is safely in the archive here, or (provenance: gateway) on its way to the centre.",
     ),
     TopicEntry("<node>/<task>/schedule", True, (ScheduleSet,), "operators", "rendezvous", "The schedule from now on."),
     TopicEntry(

@@ -9,8 +9,9 @@ from roost_broker.bus import Bus, Will
 from roost_broker.clock import Clock
 from roost_broker.errors import QueueFull
 from roost_broker.headers import new_header
-from roost_broker.messages import RoleState, encode
+from roost_broker.messages import RoleState, Usage, encode
 from roost_broker.topics import NodeTopics
+from roost_broker.usage import usage
 from roost_broker.version import VERSION
 
 State: TypeAlias = Literal["starting", "ready", "failed", "stopped", "gone"]
@@ -26,6 +27,7 @@ def role_state(
     *,
     detail: str = "",
     counts: Mapping[str, int] | None = None,
+    usage: Usage | None = None,
 ) -> RoleState:
     """A role's state, stamped now."""
     head = new_header(clock, device.node, role)
@@ -39,6 +41,7 @@ def role_state(
         version=VERSION,
         detail=detail[:1000],
         counts=dict(counts or {}),
+        usage=usage,
     )
 
 
@@ -126,5 +129,10 @@ class RolePresence(RetainedPresence[State]):
     def _write(self, state: State, detail: str) -> bytes:
         counts = self._counts()
         return encode(
-            role_state(self._device, self.role, self._session, self._clock, state, detail=detail, counts=counts)
+            role_state(
+                *(self._device, self.role, self._session, self._clock, state),
+                detail=detail,
+                counts=counts,
+                usage=usage(),
+            )
         )

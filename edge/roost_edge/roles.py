@@ -20,6 +20,8 @@ from roost_broker.presence import role_will
 from roost_broker.sessions import next_session
 from roost_broker.topics import NodeTopics, TaskTopics
 from roost_broker.tracing import Tracer
+from roost_edge.compose_gateway import compose_gateway
+from roost_edge.compose_ota import bundle_of, compose_ota
 from roost_edge.processes import slots
 from roost_edge.processes.own_process import only_one
 from roost_edge.processes.plan import Kind, RoleProcess
@@ -179,8 +181,8 @@ def _model(place: Place, fault: str) -> Iterator[Shell]:
     from roost_models.scaffold.settings import ScaffoldSettings, receive_maximum
 
     faults = Fault.parse(fault) if fault else None
-    section = place.settings.tasks[place.role.task].models[place.role.model]
-    bundle = open_bundle(Path(section.bundle), cache=place.layout.bundles)
+    section, path = bundle_of(place.settings, place.role)
+    bundle = open_bundle(path, cache=place.layout.bundles)
     partition = Partition(place.role.replica, section.replicas, section.key)
     will = model_will(place.topics, place.role.model, place.session, place.clock, bundle, place.role.replica)
     # To a shared subscriber that is away the broker would go on dealing out its part: it must forget the session.
@@ -327,4 +329,6 @@ _MAKERS: dict[Kind, Callable[[Place, str], AbstractContextManager[Shell]]] = {
     "capture": _capture,
     "alerts": _alerts,
     "proxy": _proxy,
+    "gateway": compose_gateway,
+    "ota": compose_ota,
 }

@@ -44,6 +44,11 @@ class CentreLayout:
         return self.data / "bundles"
 
     @property
+    def features(self) -> Path:
+        """What backbones made of pictures: a cache, kept for the next training."""
+        return self.data / "cache" / "features"
+
+    @property
     def reports(self) -> Path:
         """Evaluation reports by digest of the candidate."""
         return self.data / "reports"

@@ -22,6 +22,7 @@ from roost_broker.messages.device import (
     Motion,
     RoleState,
     Snapshot,
+    Usage,
 )
 from roost_broker.messages.fleet import (
     Agreement,
@@ -129,6 +130,7 @@ __all__ = [
     "Topic",
     "Trace",
     "Trial",
+    "Usage",
     "decode",
     "encode",
     "with_fields",

@@ -21,6 +21,15 @@ from roost_broker.messages.parts import (
 )
 
 
+class Usage(Part, frozen=True, kw_only=True):
+    """What a process costs its device."""
+
+    cpu_ms: Count
+    """Processor time since it began, all threads."""
+    memory_bytes: Count
+    """Its own pages and its share of those that it shares with others (PSS); resident where that is not told."""
+
+
 class ModelState(Header, tag_field="schema", tag="roost.model-state/1", frozen=True, kw_only=True):
     """A scaffold's state; retained, and its last will says `gone`."""
 
@@ -35,6 +44,12 @@ class ModelState(Header, tag_field="schema", tag="roost.model-state/1", frozen=T
     detail: Text = ""
     counts: dict[str, Count] = field(default_factory=dict)
     """Answered, declined by reason, batches … since the process started."""
+    labels: dict[str, Count] = field(default_factory=dict)
+    """Best labels given since the process started; the first 32 by name, what came beside them as `(others)`."""
+    compute_p50_ms: Annotated[float, Meta(ge=0)] | None = None
+    """Of the newest 256 answers."""
+    compute_p99_ms: Annotated[float, Meta(ge=0)] | None = None
+    usage: Usage | None = None
 
 
 class RoleState(Header, tag_field="schema", tag="roost.role/1", frozen=True, kw_only=True):
@@ -46,6 +61,7 @@ class RoleState(Header, tag_field="schema", tag="roost.role/1", frozen=True, kw_
     version: Text = ""
     detail: Text = ""
     counts: dict[str, Count] = field(default_factory=dict)
+    usage: Usage | None = None
 
 
 class InjectedValue(Part, frozen=True, kw_only=True):

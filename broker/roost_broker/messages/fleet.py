@@ -45,6 +45,8 @@ class Trial(Part, frozen=True, kw_only=True):
     p50_ms: Annotated[float, Meta(ge=0)] | None = None
     """Compute time of its newest answers."""
     p99_ms: Annotated[float, Meta(ge=0)] | None = None
+    previous_p99_ms: Annotated[float, Meta(ge=0)] | None = None
+    """The same of the bundle that it is to replace, on the same device; what a latency gate compares with."""
     labels: dict[str, Count] = field(default_factory=dict)
     """Best labels, counted; at most 32 different ones."""
 

@@ -7,17 +7,27 @@ import typer
 
 from roost_edge.cli import (
     bundle,
+    centre,
     config,
+    dataset,
     decide,
     demo,
+    evaluate,
+    fleet,
+    label,
+    lifecycle,
     mirror,
     model,
+    ota,
     output,
+    registry,
     replay,
+    rollout,
     run,
     schedule,
     state,
     trace,
+    train,
     upgrade,
 )
 from roost_edge.cli.output import EXIT_CODES, Json
@@ -36,15 +46,25 @@ app.add_typer(bundle.app, name="bundle")
 app.add_typer(config.app, name="config")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(model.app, name="model")
+app.add_typer(ota.app, name="ota")
 app.add_typer(state.app, name="state")
+app.add_typer(label.app, name="label")
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(centre.app, name="centre")
+app.add_typer(fleet.app, name="fleet")
+app.add_typer(registry.app, name="registry")
+app.add_typer(rollout.app, name="rollout")
+app.add_typer(lifecycle.app, name="lifecycle")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("decide", epilog=EXIT_CODES)(decide.decide)
 app.command("replay", epilog=EXIT_CODES)(replay.replay)
+app.command("evaluate", epilog=EXIT_CODES)(evaluate.evaluate)
 app.command("trace", epilog=EXIT_CODES)(trace.trace)
 app.command("mirror", epilog=EXIT_CODES)(mirror.mirror)
 app.command("demo", context_settings=_PASS_ON, add_help_option=False)(demo.demo)
 app.command("up", epilog=EXIT_CODES)(run.up)
 app.command("upgrade", epilog=EXIT_CODES)(upgrade.upgrade)
+app.command("train", epilog=EXIT_CODES)(train.train)
 app.command("run", context_settings=_PASS_ON, add_help_option=False)(run.run)
 
 

@@ -161,7 +161,7 @@ def import_(
         licence=licence,
         source=source,
         color=color.value if color else None,
-        range=_range(value_range) if value_range else None,
+        range=read_range(value_range) if value_range else None,
         resize=resize.value if resize else None,
         method=method.value if method else None,
         activation=activation.value if activation else None,
@@ -176,7 +176,8 @@ def import_(
     print(f"{folder} holds the bundle {name} {version}.")
 
 
-def _range(text: str) -> "tuple[float, float] | Literal['uint8']":
+def read_range(text: str) -> "tuple[float, float] | Literal['uint8']":
+    """What pixels become, as it is written on the command line. Raises `Misuse`."""
     if text == "uint8":
         return "uint8"
     try:

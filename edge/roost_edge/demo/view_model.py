@@ -19,6 +19,7 @@ from roost_broker.messages import (
     Score,
     decode,
 )
+from roost_broker.receipts import from_gateway
 from roost_broker.topics import CameraTopics, TaskTopics
 from roost_rendezvous.schedule import Schedule, parse
 
@@ -92,7 +93,7 @@ class ViewModel:
                 self._model(message.model).declined += 1
             case Result():
                 self._result(message)
-            case Receipt():
+            case Receipt() if not from_gateway(message):
                 self._receipt(message)
             case ModelState():
                 self._model_state(message)

@@ -5,14 +5,16 @@ Stopping goes the other way round, by `stage`.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from roost_broker.errors import Misuse
 from roost_broker.topics import check_name
 from roost_edge.settings.device import Settings
 
-Kind: TypeAlias = Literal["rendezvous", "decoy", "monitor", "alerts", "model", "injector", "proxy", "capture"]
-KINDS: tuple[Kind, ...] = ("rendezvous", "decoy", "monitor", "alerts", "model", "injector", "proxy", "capture")
+Kind: TypeAlias = Literal[
+    "rendezvous", "decoy", "monitor", "alerts", "gateway", "model", "injector", "proxy", "ota", "capture"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _STAGE: dict[Kind, int] = {
     "capture": 0,
     "proxy": 0,
@@ -22,6 +24,8 @@ _STAGE: dict[Kind, int] = {
     "decoy": 2,
     "alerts": 3,
     "monitor": 3,
+    "ota": 0,
+    "gateway": 4,  # it carries away what all others said
 }
 
 
@@ -71,6 +75,7 @@ def plan(settings: Settings) -> tuple[RoleProcess, ...]:
     roles = [RoleProcess("rendezvous", task) for task in tasks]
     roles += [RoleProcess("decoy", task) for task in tasks]
     roles += [RoleProcess("monitor"), RoleProcess("alerts")] if tasks else []
+    roles += [RoleProcess("gateway")] if settings.gateway is not None else []
     roles += [
         RoleProcess("model", task, name, replica=number)
         for task in tasks
@@ -79,14 +84,20 @@ def plan(settings: Settings) -> tuple[RoleProcess, ...]:
     ]
     roles += [RoleProcess("injector", task) for task in tasks]
     roles += [RoleProcess("proxy")] if tasks and settings.proxy is not None else []
+    roles += [RoleProcess("ota")] if settings.lines and settings.ota is not None else []
     roles += [RoleProcess("capture", camera=camera) for camera in settings.cameras]
     second = [replace(role, slot="b") for role in roles if role.has_slots]
-    names = [role.name for role in (*roles, *second)]
+    names = [role.name for role in (*roles, *second, *candidates(settings))]
     for name in names:
         check_name("role", name)
         if names.count(name) > 1:  # task "a-b" with model "c", and task "a" with model "b-c"
             raise Misuse(f"Two roles would both be called {name!r}.", "Rename one of the models or tasks.")
     return tuple(roles)
+
+
+def candidates(settings: Settings) -> tuple[RoleProcess, ...]:
+    """Second slots of models that are kept up to date; who runs is in `processes.model_slots`."""
+    return tuple(RoleProcess("model", line.task, line.name("b")) for line in settings.lines)
 
 
 def resolve(
@@ -97,7 +108,7 @@ def resolve(
         raise Misuse(f"There is no role {kind!r}.", f"Roles: {', '.join(KINDS)}.")
     matching = [
         role
-        for role in plan(settings)
+        for role in (*plan(settings), *(role for role in candidates(settings) if role.model == model))
         if role.kind == kind
         and task in ("", role.task or task)
         and model in ("", role.model)

@@ -29,8 +29,9 @@ from roost_broker.clock import MS, SECOND, Clock, SystemClock
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.mqtt import MqttBus
 from roost_edge.logs import readable
+from roost_edge.processes import model_slots
 from roost_edge.processes.control import Control
-from roost_edge.processes.plan import RoleProcess, plan
+from roost_edge.processes.plan import RoleProcess, candidates, plan
 from roost_edge.processes.readiness import Readiness
 from roost_edge.processes.restart import RestartPolicy
 from roost_edge.processes.slots import in_charge, other
@@ -75,7 +76,8 @@ class Supervisor:
         clock: Clock | None = None,
     ) -> None:
         self.settings: Settings = loading.load(settings_path)
-        self.roles = tuple(in_charge(self.settings.layout, role) for role in plan(self.settings))
+        planned = model_slots.to_start(self.settings, plan(self.settings))
+        self.roles = tuple(in_charge(self.settings.layout, role) for role in planned)
         faults = dict(faults or {})
         if faults and not self.settings.node.qa:
             raise Misuse("Faults are injected only where the settings allow it.", "Set `qa = true` below [node].")
@@ -111,9 +113,10 @@ class Supervisor:
         if not await self._control.open():
             self._on_change("supervisor", "another one runs from this data folder; `roost upgrade` will ask that one")
         await self._successors.forget_sessions(self.settings, self.roles)
-        others = [role.name for role in self.roles if role.kind != "capture"]
-        for name in others:
-            self._begin(name)
+        for role in self.roles:
+            if role.kind != "capture":
+                self._begin(role.name)
+        others = [role.name for role in self._awaited() if role.kind != "capture"]
         late = await self._wait_for(others, settle_s, give_up=False)
         if late:
             self._on_change(late[0], f"is not ready after {settle_s:g} s; the cameras begin all the same")
@@ -123,7 +126,7 @@ class Supervisor:
 
     async def wait_ready(self, timeout_s: float = 30.0) -> None:
         """Return when every role has said that it is ready. Raises `RoleFailed` for the first that has not."""
-        late = await self._wait_for([role.name for role in self.roles], timeout_s, give_up=True)
+        late = await self._wait_for([role.name for role in self._awaited()], timeout_s, give_up=True)
         if late:
             raise self._failure(late[0], timeout_s)
 
@@ -150,12 +153,22 @@ class Supervisor:
         role = next((role for role in self.roles if role.name == name), None)
         if role is None:
             return
-        self._successors.check_removable(role)
+        if model_slots.slot_of(self.settings, role) is not None:
+            model_slots.check_removable(self.settings, role)
+        else:
+            self._successors.check_removable(role)
         if name in self._tasks:
             await self._supervised[name].end(self._tasks.pop(name), grace_s)
         self._successors.standing_by.discard(name)
         self.roles = tuple(one for one in self.roles if one is not role)
         del self._supervised[name]
+
+    def start_slot(self, role: RoleProcess) -> None:
+        """Start a slot of a model that is kept up to date, with what lies in it now. Harmless when it runs."""
+        if all(one.name != role.name for one in self.roles):
+            self._supervised[role.name] = self._supervise(role)
+            self.roles = (*self.roles, role)
+            self._begin(role.name)
 
     def pid(self, name: str) -> int | None:
         """Process id of a role; None while it is not running."""
@@ -189,6 +202,8 @@ class Supervisor:
                         for role in self.roles
                     ]
                 }
+            case "start" if slot := model_slots.candidate(self.settings, name):
+                self.start_slot(slot)
             case "start":
                 await self.start_successor(name, python=str(request.get("python", "")))
             case "remove":
@@ -219,7 +234,7 @@ class Supervisor:
         # Nobody waits for what the supervisor missed while it was away: its session ends with its connection.
         eyes = structs.replace(broker, session_expiry_s=0)
         self._bus = MqttBus(eyes, f"{self.settings.node.name}-supervisor-{os.getpid()}")
-        both = (*self.roles, *(other(role) for role in self.roles if role.has_slots))
+        both = (*self.roles, *(other(role) for role in self.roles if role.has_slots), *candidates(self.settings))
         self._readiness = Readiness(self._bus, self.settings.topics, both)
         try:
             await asyncio.wait_for(self._bus.start(), broker.connect_timeout_s)
@@ -229,6 +244,10 @@ class Supervisor:
                 f"No broker answers at {broker.host}:{broker.port}.",
                 "Start it (systemctl start mosquitto), or correct [broker] in the settings.",
             ) from error
+
+    def _awaited(self) -> list[RoleProcess]:
+        """Roles without which a device is not ready: what a model's second slot tries out is not among them."""
+        return [role for role in self.roles if not model_slots.beside(self.settings, role)]
 
     def _was_ready(self, role: SupervisedRole) -> bool:
         return self._readiness is not None and self._readiness.was_ready(

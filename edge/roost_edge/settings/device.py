@@ -9,6 +9,8 @@
     [archive]  [alerts]          budgets; when a result is news
     [proxy]                      HTTP in front of the tasks, if this section is there
     [traces]                     which requests are traced, and how much of it is kept
+    [gateway]                    how messages reach the centre, if this section is there
+    [ota]                        where new bundles come from, if this section is there
 
 Relative paths are relative to the folder of the settings file, not to where a command is run. A setting that is not
 known is an error, not a comment: a misspelt one would otherwise silently do nothing. Each part's struct lives beside
@@ -21,11 +23,14 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from roost_broker.gateway.settings import GatewaySettings
 from roost_broker.settings import BrokerSettings
 from roost_broker.topics import CameraTopics, NodeTopics, TaskTopics
 from roost_edge.alerts.settings import AlertSettings
 from roost_edge.capture.settings import CaptureSettings
 from roost_edge.motion.settings import MotionSettings
+from roost_edge.ota.lines import Line
+from roost_edge.ota.settings import OtaSettings
 from roost_edge.sources.settings import CameraSettings
 from roost_models.archive.settings import ArchiveSettings
 from roost_rendezvous.injector.settings import StateValue
@@ -55,12 +60,16 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Processes that share its requests, for a model that is too slow alone."""
     key: str = ""
     """Name of a tag: requests with the same value go to the same replica, in order. Empty: whoever is next."""
+    ota: str = ""
+    """Name of a bundle in the registry: the model is kept up to date by it. Empty: it stays as it is."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.replicas <= 64:
             raise ValueError("replicas is between 1 and 64")
         if self.key and self.replicas == 1:
             raise ValueError("a key needs replicas to choose between: set replicas to 2 or more")
+        if self.ota and self.replicas > 1:
+            raise ValueError("ota is for models with one process: leave replicas out")
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -99,6 +108,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     proxy: ProxySettings | None = None
     """HTTP in front of the tasks, where this section is there (an empty one will do)."""
     traces: TraceSettings = field(default_factory=TraceSettings)
+    gateway: GatewaySettings | None = None
+    """The gateway to the centre, where this section is there (an empty one reaches a centre on this machine)."""
+    ota: OtaSettings | None = None
+    """The OTA agent, where this section is there."""
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The models that are kept up to date."""
+        return tuple(
+            Line(task, model, section.ota)
+            for task, part in self.tasks.items()
+            for model, section in part.models.items()
+            if section.ota
+        )
 
     @property
     def topics(self) -> NodeTopics:
@@ -161,6 +184,16 @@ class DataLayout:
     def bundles(self) -> Path:
         """Where bundles that came as one file are unpacked."""
         return self.data / "bundles"
+
+    @property
+    def gateway(self) -> Path:
+        """What waits for the centre (SQLite)."""
+        return self.data / "gateway.db"
+
+    @property
+    def ota(self) -> Path:
+        """What the OTA agent brought, and how its lines stand."""
+        return self.data / "ota"
 
     def handover(self, task: str) -> Path:
         """Where roles of a task that hand over write what their successors must know."""

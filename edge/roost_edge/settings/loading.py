@@ -111,4 +111,18 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
         for name, camera in settings.cameras.items()
     }
     node = structs.replace(settings.node, data=absolute(settings.node.data))
-    return structs.replace(settings, node=node, tasks=tasks, cameras=cameras)
+    ota = settings.ota
+    if ota is not None:
+        ota = structs.replace(
+            ota,
+            registry=ota.registry if "://" in ota.registry else absolute(ota.registry),
+            root=absolute(ota.root),
+            ca_file=absolute(ota.ca_file) if ota.ca_file else "",
+            sticks=tuple(absolute(stick) for stick in ota.sticks),
+        )
+    gateway = settings.gateway
+    if gateway is not None:
+        files = ("ca", "certificate", "key", "credentials", "password_file")
+        found = {name: absolute(path) for name in files if (path := getattr(gateway.centre, name))}
+        gateway = structs.replace(gateway, centre=structs.replace(gateway.centre, **found))
+    return structs.replace(settings, node=node, tasks=tasks, cameras=cameras, gateway=gateway, ota=ota)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from roost_broker.errors import Misuse
-from roost_broker.topics import NodeTopics
+from roost_broker.topics import NodeTopics, is_name
 from roost_edge.settings.device import Settings
 from roost_rendezvous.injector.keeper import StateKeeper
 
@@ -27,6 +27,7 @@ def disagreements(settings: Settings) -> Iterator[Disagreement]:
     yield from _names(settings, topics)
     yield from _tasks(settings)
     yield from _cameras(settings)
+    yield from _lines(settings)
 
 
 def _names(settings: Settings, topics: NodeTopics) -> Iterator[Disagreement]:
@@ -77,3 +78,31 @@ def _cameras(settings: Settings) -> Iterator[Disagreement]:
                 f"there is no task {section.task!r} (tasks here: {', '.join(settings.tasks) or 'none'}).",
                 f"Add [tasks.{section.task}], or name one of them.",
             )
+
+
+def _lines(settings: Settings) -> Iterator[Disagreement]:
+    """Models that are kept up to date."""
+    bundles: dict[tuple[str, str], str] = {}
+    for line in settings.lines:
+        where = ("tasks", line.task, "models", line.model, "ota")
+        if settings.ota is None:
+            yield Disagreement(where, "nobody would bring it.", "Add an [ota] table, or leave `ota` out here.")
+        if not is_name(line.bundle):
+            yield Disagreement(
+                where,
+                f"{line.bundle!r} cannot be the name of a bundle.",
+                "Use letters, digits, '-' and '_', at most 64, beginning with a letter or digit.",
+            )
+        if line.name("b") in settings.tasks[line.task].models:
+            yield Disagreement(
+                ("tasks", line.task, "models", line.name("b")),
+                f"this is the name of the second slot of {line.model}.",
+                "Give this model another name.",
+            )
+        before = bundles.setdefault((line.task, line.bundle), line.model)
+        if before != line.model:
+            yield Disagreement(where, f"{before} follows the same bundle.", "Let one of the two follow it.")
+    if settings.ota is not None and not settings.lines:
+        yield Disagreement(
+            ("ota",), "no model is kept up to date.", 'Write `ota = "<bundle>"` below a model, or leave [ota] out.'
+        )

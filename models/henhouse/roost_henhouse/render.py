@@ -1,4 +1,4 @@
-"""Command: `python -m roost_henhouse.render clip|stills|sheet`. Paths written go to stdout, talk to stderr."""
+"""Command: `python -m roost_henhouse.render clip|stills|scenes|sheet`. Paths written go to stdout, talk to stderr."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from roost_broker.errors import RoostError
 from roost_henhouse.files import contact_sheet, jpeg, write_clip, write_stills
+from roost_henhouse.scenes import SIZE, write_scenes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +35,17 @@ def _run(options: argparse.Namespace) -> int:
         _say_paths(options.path, truth)
     elif options.what == "stills":
         _say_paths(write_stills(options.path, options.count, options.seed, size=options.size, progress=_progress))
+    elif options.what == "scenes":
+        write_scenes(
+            options.path,
+            options.per_class,
+            options.seed,
+            dict(options.mislabel),
+            size=options.size,
+            workers=options.workers,
+            progress=_progress,
+        )
+        _say_paths(options.path)
     else:
         options.path.parent.mkdir(parents=True, exist_ok=True)
         options.path.write_bytes(jpeg(contact_sheet(options.seed, options.rows), options.quality))
@@ -58,12 +70,19 @@ def _size(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 640x480") from error
 
 
+def _pair(text: str) -> tuple[str, str]:
+    shown, equals, wrong = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a pair such as plymouth_rock=buff_orpington")
+    return shown, wrong
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m roost_henhouse.render",
         description="Render a hen's nest box: the same seed gives the same pictures, with the truth beside them.",
     )
-    what = parser.add_subparsers(dest="what", required=True, metavar="clip|stills|sheet")
+    what = parser.add_subparsers(dest="what", required=True, metavar="clip|stills|scenes|sheet")
     clip = what.add_parser("clip", help="a video (.mp4, .avi) and its truth, one JSON line for each frame")
     clip.add_argument("path", type=Path, help="file to write; the truth goes to PATH.jsonl")
     clip.add_argument("--seconds", type=float, default=60.0, help="length in seconds (default %(default)s)")
@@ -72,11 +91,19 @@ def _parser() -> argparse.ArgumentParser:
     stills = what.add_parser("stills", help="a folder of labelled JPEG pictures and labels.csv")
     stills.add_argument("path", type=Path, help="folder to write into")
     stills.add_argument("--count", type=int, default=70, help="how many (default %(default)s)")
+    scenes = what.add_parser("scenes", help="JPEG pictures in a folder for each label, as people keep them")
+    scenes.add_argument("path", type=Path, help="folder to write into")
+    scenes.add_argument("--per-class", type=int, default=60, help="pictures of each label (default %(default)s)")
+    scenes.add_argument(
+        "--mislabel", type=_pair, action="append", default=[], metavar="SHOWN=WRONG", help="keep one label as another"
+    )
+    scenes.add_argument("--workers", type=int, default=1, help="rendering processes (default %(default)s)")
+    scenes.add_argument("--size", type=_size, default=SIZE, help="such as 640x480 (default 320x240)")
     sheet = what.add_parser("sheet", help="one picture that shows every label")
     sheet.add_argument("path", type=Path, help="JPEG file to write")
     sheet.add_argument("--rows", type=int, default=4, help="examples of each label (default %(default)s)")
     sheet.add_argument("--quality", type=int, default=80, help="of the JPEG (default %(default)s)")
-    for command in (clip, stills, sheet):
+    for command in (clip, stills, scenes, sheet):
         command.add_argument("--seed", type=int, default=1, help="0 or more (default %(default)s)")
     for command in (clip, stills):
         command.add_argument("--size", type=_size, default=(640, 480), help="such as 640x480 (the default)")

@@ -1,10 +1,7 @@
 """Train the CNNs of the henhouse: `python -m roost_henhouse.train champion|canary`. Needs the extra `train`.
 
-Render stills → train in Keras → export TFLite in float32 → measure the exported file → write the bundle.
-
-Two things that looked right and were not: with Keras' default BatchNorm momentum of 0.99 the averages lag behind in
-a short training (99 % in training, 70 % held out), hence 0.9; and dynamic-range quantisation gives files that
-tflite-runtime 2.14 does not load, hence none.
+Render stills → train in Keras (`roost_models.training.network`) → export TFLite in float32 → measure the exported file
+→ write the bundle.
 """
 
 import sys
@@ -12,40 +9,34 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from roost_henhouse.dataset import stills
 from roost_henhouse.recipe import BUNDLES, Recipe, make_bundle, recipe_parser, say
 from roost_henhouse.truth import LABELS
-from roost_models.bundle.manifest import ImageContract
-from roost_models.inference.preprocess import tensor
-
-CONTRACT = ImageContract(width=96, height=96, color="rgb", range=(-1.0, 1.0), resize="squeeze", method="box")
+from roost_models.training.network import CONTRACT, NetworkPlan, export, fit, require_tensorflow
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How one network is trained. `width` multiplies the number of channels; `seed` is that of the stills."""
+    """How one network is trained. `seed` is that of the stills and of the first weights."""
 
     stills: int
     seed: int
     width: float
     epochs: int
-    batch: int = 32
-    rate: float = 2e-3
-    batchnorm_momentum: float = 0.9
+
+    @property
+    def network(self) -> NetworkPlan:
+        """As the network's module takes it."""
+        return NetworkPlan(seed=self.seed, width=self.width, epochs=self.epochs)
 
 
 PLANS = {
     "champion": Plan(stills=5600, seed=1, width=1.0, epochs=8),
     "canary": Plan(stills=1400, seed=3, width=0.5, epochs=8),
 }
-
-# Channels and stride of the seven depthwise-separable blocks.
-_BLOCKS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (192, 2), (192, 1))
 
 _TITLES = {
     "champion": (
@@ -79,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pictures, labels = stills(
             plan.stills, plan.seed, CONTRACT, workers=options.workers, keep=options.keep, report=say
         )
-        exported = export(fit(plan, pictures, labels))
+        exported = export(fit(plan.network, pictures, labels, len(LABELS)))
         say(f"exported {len(exported)} bytes")
         if options.keep:
             (options.keep / f"{options.which}.tflite").write_bytes(exported)
@@ -94,8 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         entry="model.tflite",
         contract=CONTRACT,
         training={
-            **asdict(plan),
-            "tensorflow": _tensorflow_version(),
+            "stills": plan.stills,
+            **asdict(plan.network),
+            "tensorflow": require_tensorflow(),
             "numpy": np.__version__,
             "opencv": metadata.version("opencv-python-headless"),
             "number_format": "float32",
@@ -114,58 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report=say,
     )
     return 0
-
-
-def _tensorflow_version() -> str:
-    import tensorflow as tf
-
-    return str(tf.__version__)
-
-
-def network(width: float, momentum: float) -> Any:
-    """The untrained Keras model."""
-    import keras
-    from keras import layers
-
-    def normed(x: Any) -> Any:
-        return layers.ReLU(6.0)(layers.BatchNormalization(momentum=momentum)(x))
-
-    def channels(count: int) -> int:
-        return max(8, round(count * width))
-
-    picture = keras.Input((CONTRACT.height, CONTRACT.width, 3), name="picture")
-    x = normed(layers.Conv2D(channels(16), 3, strides=2, padding="same", use_bias=False)(picture))
-    for count, stride in _BLOCKS:
-        x = normed(layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False)(x))
-        x = normed(layers.Conv2D(channels(count), 1, use_bias=False)(x))
-    x = layers.Dropout(0.1)(layers.GlobalAveragePooling2D()(x))
-    return keras.Model(picture, layers.Dense(len(LABELS), activation="softmax", name="scores")(x))
-
-
-def fit(plan: Plan, pictures: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Any:
-    """Train. The accuracy that Keras shows meanwhile is that in training: not a figure to trust."""
-    import keras
-
-    keras.utils.set_random_seed(plan.seed)
-    model = network(plan.width, plan.batchnorm_momentum)
-    steps = plan.epochs * -(-len(pictures) // plan.batch)
-    model.compile(
-        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(plan.rate, steps, alpha=0.02)),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    model.fit(tensor(pictures, CONTRACT), labels, batch_size=plan.batch, epochs=plan.epochs, shuffle=True, verbose=2)
-    return model
-
-
-def export(model: Any) -> bytes:
-    """The model as a TFLite file, float32, without any quantisation."""
-    import tensorflow as tf
-
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    exported: bytes = converter.convert()
-    return exported
 
 
 if __name__ == "__main__":

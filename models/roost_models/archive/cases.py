@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from roost_broker.errors import Misuse
 from roost_broker.frames import FrameStore
 from roost_broker.messages import Declined, Request, Result, Score
+from roost_models.archive.schema import DATABASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +53,14 @@ class CaseSource(Protocol):
 
 def open_cases(root: Path) -> CaseSource:
     """The archive in this folder: a decoy's (`archive.db`) or the centre's. Raises `Misuse` for anything else."""
-    raise NotImplementedError(root)
+    if (root / DATABASE).is_file():
+        from roost_models.archive.decoy_cases import DecoyCases
+
+        return DecoyCases(root)
+    from roost_models.central.reading import CentralArchive, is_central
+
+    if is_central(root):
+        return CentralArchive(root)
+    raise Misuse(
+        f"There is no archive in {root}.", f"Name the folder that holds {DATABASE}, or a centre's folder `archive`."
+    )

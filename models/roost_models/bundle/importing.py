@@ -73,7 +73,7 @@ def import_bundle(model: Path, labels: Path, folder: Path, choices: ImportChoice
         "engine": "tflite",
         "entry": "model.tflite",
         "labels": names,
-        "input": _contract(facts, choices, guesses),
+        "input": guessed_contract(facts, choices, guesses),
         "output": {"activation": _activation(facts, choices, guesses), "top": min(20, len(names))},
         "runtime": {
             "python": ">=3.11",
@@ -120,7 +120,8 @@ def read_labels(path: Path) -> list[str]:
     return names
 
 
-def _contract(facts: ModelFacts, choices: ImportChoices, guesses: list[str]) -> dict[str, Any]:
+def guessed_contract(facts: ModelFacts, choices: ImportChoices, guesses: list[str]) -> dict[str, Any]:
+    """The input contract of a strange model; a sentence is added to `guesses` for what nobody said."""
     _, height, width, channels = facts.input_shape
     floats = facts.input_dtype == "float32"
     return {

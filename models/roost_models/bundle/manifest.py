@@ -155,6 +155,15 @@ class StateContract(_Part, frozen=True, kw_only=True):
             raise ValueError("window_s belongs to restore = window, which needs it")
 
 
+class TrainedOn(_Part, frozen=True, kw_only=True):
+    """The version of a dataset that a model was trained on: its lineage begins there."""
+
+    name: Name
+    version: Annotated[int, Meta(ge=1)]
+    digest: Digest
+    """Of the version's document."""
+
+
 class Manifest(_Part, tag_field="schema", tag="roost.bundle/1", frozen=True, kw_only=True):
     """Everything a scaffold needs to know about a model. See the module."""
 
@@ -164,6 +173,9 @@ class Manifest(_Part, tag_field="schema", tag="roost.bundle/1", frozen=True, kw_
     engine: Literal["tflite", "python"]
     entry: str
     """The model: a `.tflite` file, or `model.py` with `predict(image, context)`."""
+    head: str | None = None
+    """For a `.tflite` whose outputs are features: the file with the softmax regression over them (`inference.head`).
+    Where only this file differs between two bundles, it is all that travels."""
     files: Annotated[dict[str, FileEntry], Meta(max_length=MAX_FILES)]
     """Every file of the bundle but the manifest itself."""
     labels: Annotated[list[Label], Meta(min_length=1, max_length=10_000)]
@@ -177,6 +189,7 @@ class Manifest(_Part, tag_field="schema", tag="roost.bundle/1", frozen=True, kw_
     description: Text = ""
     training: dict[str, Any] = field(default_factory=dict)
     """Where the model comes from: free form."""
+    trained_on: TrainedOn | None = None
     goldens: Annotated[list[Golden], Meta(max_length=64)] = field(default_factory=list)
     batch: BatchContract = field(default_factory=BatchContract)
     queue: QueueContract = field(default_factory=QueueContract)
@@ -219,6 +232,8 @@ def _check_files(manifest: Manifest) -> None:
         raise ValueError(f"the entry {manifest.entry!r} is not among the files")
     if manifest.card is not None and manifest.card not in manifest.files:
         raise ValueError(f"the card {manifest.card!r} is not among the files")
+    if manifest.head is not None and (manifest.head not in manifest.files or manifest.engine != "tflite"):
+        raise ValueError(f"the head {manifest.head!r} is not among the files, or the engine is not tflite")
     suffix = {"tflite": ".tflite", "python": ".py"}[manifest.engine]
     if not manifest.entry.endswith(suffix):
         raise ValueError(f"the entry of engine {manifest.engine!r} ends in {suffix}, not as {manifest.entry!r}")
@@ -242,6 +257,10 @@ def check_path(path: str) -> str:
             "no level beginning with a dot)"
         )
     return path
+
+
+_LATER = ("head", "trained_on")
+"""Written only where they say something: so a bundle from before there were such fields keeps its digest."""
 
 
 class _Tag(Struct):
@@ -270,4 +289,8 @@ def digest_of(data: bytes) -> str:
 
 def render(manifest: Manifest) -> bytes:
     """The manifest as it is written to disk: for people to read."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    loose = msgspec.to_builtins(manifest)
+    for field_name in _LATER:
+        if loose[field_name] is None:
+            del loose[field_name]
+    return msgspec.json.format(msgspec.json.encode(loose), indent=2) + b"\n"

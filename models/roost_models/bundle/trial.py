@@ -64,6 +64,10 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     """Whether outputs of a test pattern lie in 0..1 and add up to 1."""
 
 
+class Undecided(Malformed):
+    """A trial that did not end in time: of the bundle nothing is known, it may be that the machine was too busy."""
+
+
 class Problem(Struct, frozen=True, kw_only=True):
     """Why a trial came to nothing, in the child's words."""
 
@@ -74,14 +78,14 @@ class Problem(Struct, frozen=True, kw_only=True):
 _Report = TypeVar("_Report", Trial, ModelFacts)
 
 
-def try_in_child(bundle: Bundle, *, timeout_s: float = TIMEOUT_S) -> Trial:
+def try_in_child(bundle: Bundle, *, timeout_s: float = TIMEOUT_S, memory_bytes: int = 0) -> Trial:
     """Load the bundle and run its goldens in a child. Raises `Malformed` when the child dies, hangs or refuses.
 
-    The child is handed the manifest, so one that is not written yet can be tried. Goldens that differ are not an
+    With `memory_bytes` the child may hold no more data than that. The child is handed the manifest, so one that is not written yet can be tried. Goldens that differ are not an
     error here: they are in the report.
     """
     title = f"Bundle {bundle.manifest.name} {bundle.manifest.version}"
-    return _run("bundle", bundle.root, Trial, title, timeout_s, render(bundle.manifest))
+    return _run("bundle", bundle.root, Trial, title, timeout_s, render(bundle.manifest), memory_bytes)
 
 
 def inspect_in_child(model: Path, *, timeout_s: float = TIMEOUT_S) -> ModelFacts:
@@ -89,12 +93,21 @@ def inspect_in_child(model: Path, *, timeout_s: float = TIMEOUT_S) -> ModelFacts
     return _run("model", model, ModelFacts, f"Model {model.name}", timeout_s)
 
 
-def _run(kind: str, path: Path, report: type[_Report], title: str, timeout_s: float, given: bytes = b"") -> _Report:
+def _run(
+    kind: str,
+    path: Path,
+    report: type[_Report],
+    title: str,
+    timeout_s: float,
+    given: bytes = b"",
+    memory_bytes: int = 0,
+) -> _Report:
     command = [sys.executable, "-P", "-m", "roost_models.bundle.trial_child", kind, str(path.resolve())]
+    command += [str(memory_bytes)] if memory_bytes else []
     try:
         done = subprocess.run(command, capture_output=True, timeout=timeout_s, check=False, input=given)
     except subprocess.TimeoutExpired as error:
-        raise Malformed(
+        raise Undecided(
             f"{title} did not finish its trial within {timeout_s:g} s.", "It hangs, or this machine is too slow for it."
         ) from error
     if done.returncode < 0:

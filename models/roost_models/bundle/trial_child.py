@@ -1,4 +1,6 @@
-"""The program a trial runs in a child process: `python -m roost_models.bundle.trial_child bundle PATH | model PATH`.
+"""The program a trial runs in a child process: `python -m roost_models.bundle.trial_child bundle|model PATH [BYTES]`.
+
+BYTES is how much data it may hold (RLIMIT_DATA: what Python, numpy and the runtime allocate, not what they map).
 
 On stdin the bundle's manifest. One JSON object on stdout: a `Trial`, `ModelFacts` or `Problem`; what the model itself
 prints goes to stderr. Being killed by a damaged model is part of its job.
@@ -36,12 +38,19 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is an answer here, not a case for a core dump
     ours = os.dup(1)
     os.dup2(2, 1)  # the model's own `print` must not spoil the answer
-    kind, path = arguments
+    kind, path, *memory = arguments
+    if memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (int(memory[0]), int(memory[0])))
     answer: Trial | ModelFacts | Problem
     try:
         answer = try_bundle(Path(path), sys.stdin.buffer.read()) if kind == "bundle" else look_into(Path(path))
     except RoostError as error:
         answer = Problem(problem=error.problem, remedy=error.remedy)
+    except MemoryError:
+        answer = Problem(
+            problem=f"it needs more memory than the {int(memory[0]) >> 20 if memory else 0} MiB granted.",
+            remedy="Export a smaller model, or grant more.",
+        )
     except Exception as error:  # noqa: BLE001 — whatever the author's code raises becomes a sentence
         answer = Problem(problem=f"{type(error).__name__}: {error}.", remedy="Correct the model.")
     with open(ours, "wb") as stdout:  # noqa: PTH123 — a descriptor, not a path

@@ -40,6 +40,25 @@ class Item(_Part, frozen=True, kw_only=True):
     origin: Text = ""
     """`archive`, `folder:…`, `csv:…`."""
 
+    @property
+    def group(self) -> str:
+        """What is never split between training and test: a site's day, as far as they are known."""
+        if not self.site and not self.day:
+            return self.sha256  # nothing is known of its neighbours
+        return f"{self.site} {self.day}".strip()
+
+
+LeftOutReason: TypeAlias = Literal["conflict", "not-usable", "missing", "damaged", "not-wanted"]
+
+
+class LeftOut(_Part, frozen=True, kw_only=True):
+    """A labelled picture that is not in this version, and why."""
+
+    sha256: Digest
+    reason: LeftOutReason
+    """`conflict`: authors disagree. `not-wanted`: its label is not one of this dataset's."""
+    detail: Text = ""
+
 
 class Dataset(_Part, tag_field="schema", tag="roost.dataset/1", frozen=True, kw_only=True):
     """One version. `items` are sorted by `sha256`, so that equal datasets have equal bytes."""
@@ -55,8 +74,13 @@ class Dataset(_Part, tag_field="schema", tag="roost.dataset/1", frozen=True, kw_
     author: Text = ""
     why: Text = ""
     test_share: Annotated[float, Meta(ge=0, lt=1)] = 0.2
+    validation_share: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     recipe: dict[str, Text] = field(default_factory=dict)
-    """How the items were chosen: filters, conflicts left out …"""
+    """How the items were chosen: filters and the like."""
+    task: Text = ""
+    """Whose labels these are."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    """Sorted by `sha256`."""
 
 
 _decoder = msgspec.json.Decoder(Dataset)

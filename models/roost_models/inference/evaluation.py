@@ -9,8 +9,9 @@ from roost_broker.errors import FrameUnavailable
 from roost_broker.faults import Fault
 from roost_broker.frames import FrameStore
 from roost_broker.messages import DeclineReason, Output, Request
+from roost_models.inference import images
 from roost_models.inference.images import BadImage
-from roost_models.inference.predictor import ModelInput, Predictor, model_input
+from roost_models.inference.predictor import ModelInput, Pixels, Predictor, model_input
 
 Reason: TypeAlias = DeclineReason
 _FRAME_REASONS: dict[str, Reason] = {
@@ -58,7 +59,8 @@ class _Prepared:
 class Evaluator:
     """Evaluates requests for a scaffold. `now` reads a monotonic clock in ns; `stop` ends injected waits early.
 
-    `past` tells what a model with internal state may know at a request.
+    `past` tells what a model with internal state may know at a request. `decode` is for whoever shows one picture to
+    several models.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class Evaluator:
         now: Callable[[], int],
         stop: threading.Event,
         past: Callable[[str], Any] | None = None,
+        decode: Callable[[bytes], Pixels] = images.decode,
     ) -> None:
         self._predictor = predictor
         self._frames = frames
         self._now = now
         self._stop = stop
         self._past = past
+        self._decode = decode
 
     def evaluate(self, requests: Sequence[Request], faults: Sequence[Fault | None]) -> list[Outcome]:
         """One outcome for each request, in order. Never raises for a request's or a model's sake."""
@@ -88,7 +92,7 @@ class Evaluator:
         failure: Failure | None = None
         try:
             past = None if self._past is None else self._past(request.request_id)
-            item = model_input(request, self._predictor, lambda: self._frame(request), past)
+            item = model_input(request, self._predictor, lambda: self._frame(request), past, self._decode)
         except FrameUnavailable as error:
             failure = Failure(_FRAME_REASONS.get(error.reason, "frame-missing"), str(error))
         except BadImage as error:

@@ -19,6 +19,7 @@ from roost_models.bundle.folder import Bundle
 from roost_models.bundle.manifest import ImageContract, Manifest
 from roost_models.bundle.pins import python_version
 from roost_models.inference import images
+from roost_models.inference.head import Head, read_head
 from roost_models.inference.interpreter import TfliteModel, engine_version
 from roost_models.inference.preprocess import pixels, tensor
 from roost_models.inference.python_model import Context, PythonModel
@@ -94,7 +95,8 @@ class TflitePredictor:
         self.manifest = manifest
         self._contract: ImageContract = manifest.input
         self._model = TfliteModel(bundle.read(manifest.entry), engines_here(manifest))
-        _check_shapes(manifest, self._contract, self._model)
+        self._head = None if manifest.head is None else read_head(bundle.read(manifest.head))
+        _check_shapes(manifest, self._contract, self._model, self._head)
         self._runtime = f"{engine_version(self._model.engine)} {self._model.number_format} {_pillow()}"
 
     @property
@@ -132,6 +134,8 @@ class TflitePredictor:
         return outputs
 
     def _outputs(self, row: NDArray[np.float32]) -> list[Output]:
+        if self._head is not None:
+            row = self._head.logits(row)
         values = _softmax(row) if self.manifest.output.activation == "softmax" else row
         return best_first(self.manifest, [float(value) for value in values])
 
@@ -206,14 +210,20 @@ def best_first(manifest: Manifest, values: list[float]) -> list[Output]:
     return [Output(label=manifest.labels[index], score=values[index]) for index in order[: manifest.output.top]]
 
 
-def model_input(request: Request, predictor: Predictor, frame: Callable[[], bytes], past: Any = None) -> ModelInput:
+def model_input(
+    request: Request,
+    predictor: Predictor,
+    frame: Callable[[], bytes],
+    past: Any = None,
+    decode: Callable[[bytes], Pixels] = images.decode,
+) -> ModelInput:
     """A request as the model sees it. `frame` fetches the bytes of the request's frame, and is called at most once:
     not at all for a model that takes no pictures.
 
     Scaffold and replay both come here (through `Evaluator`), so both see the same. Raises `BadImage`, and what
     `frame` raises.
     """
-    image = _picture_of(request, predictor, frame) if predictor.takes_pictures else None
+    image = _picture_of(request, predictor, frame, decode) if predictor.takes_pictures else None
     return ModelInput(
         image=image,
         state=request.state,
@@ -224,11 +234,13 @@ def model_input(request: Request, predictor: Predictor, frame: Callable[[], byte
     )
 
 
-def _picture_of(request: Request, predictor: Predictor, frame: Callable[[], bytes]) -> Pixels | None:
+def _picture_of(
+    request: Request, predictor: Predictor, frame: Callable[[], bytes], decode: Callable[[bytes], Pixels]
+) -> Pixels | None:
     if request.input.frame is not None:
-        return picture(frame(), predictor)
+        return predictor.preprocess(decode(frame()))
     if request.input.inline is not None:
-        return picture(images.from_base64(request.input.inline), predictor)
+        return predictor.preprocess(decode(images.from_base64(request.input.inline)))
     raise _no_picture()
 
 
@@ -248,7 +260,7 @@ def _softmax(row: NDArray[np.float32]) -> NDArray[np.float64]:
     return shares
 
 
-def _check_shapes(manifest: Manifest, contract: ImageContract, model: TfliteModel) -> None:
+def _check_shapes(manifest: Manifest, contract: ImageContract, model: TfliteModel, head: Head | None) -> None:
     channels = 1 if contract.color == "gray" else 3
     wanted = (contract.height, contract.width, channels)
     if model.input.shape[1:] != wanted:
@@ -259,6 +271,11 @@ def _check_shapes(manifest: Manifest, contract: ImageContract, model: TfliteMode
     if not model.input.quantised and model.input.dtype != "float32" and not isinstance(contract.range, str):
         raise Misuse("A range needs a model with a scale; this one has none.", 'Use `"range": "uint8"`.')
     count = int(np.prod(model.output.shape[1:]))
+    if head is not None:
+        labels, features = head.weights.shape
+        if features != count:
+            raise Misuse(f"The model gives {count} features, the head takes {features}.", "Train the head anew.")
+        count = labels
     if count != len(manifest.labels):
         raise Misuse(
             f"The model has {count} outputs, the manifest {len(manifest.labels)} labels.", "Correct the labels."

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
+from msgspec import structs
+
 from roost_broker.bus import Bus, Will
 from roost_broker.clock import Clock
 from roost_broker.headers import new_header
 from roost_broker.messages import ModelState, encode
 from roost_broker.presence import RetainedPresence
 from roost_broker.topics import TaskTopics
+from roost_broker.usage import usage
 from roost_models.bundle.folder import Bundle
+from roost_models.scaffold.output_tally import OutputTally
 from roost_models.scaffold.replies import clean
 
 State: TypeAlias = Literal["starting", "warming", "ready", "failed", "stopped", "gone"]
@@ -67,6 +71,7 @@ class ModelPresence(RetainedPresence[State]):
         session: int,
         clock: Clock,
         counts: Callable[[], Mapping[str, int]],
+        outputs: OutputTally,
         replica: int = 0,
     ) -> None:
         super().__init__(bus, topics.model_state(model, replica))
@@ -77,20 +82,24 @@ class ModelPresence(RetainedPresence[State]):
         self._session = session
         self._clock = clock
         self._counts = counts
+        self._outputs = outputs
         self.runtime = ""
 
     def _write(self, state: State, detail: str) -> bytes:
+        said = model_state(
+            *(self._topics, self._model, self._session, self._clock, state),
+            bundle=self._bundle,
+            runtime=self.runtime,
+            detail=detail,
+            counts=self._counts(),
+            replica=self._replica,
+        )
         return encode(
-            model_state(
-                self._topics,
-                self._model,
-                self._session,
-                self._clock,
-                state,
-                bundle=self._bundle,
-                runtime=self.runtime,
-                detail=detail,
-                counts=self._counts(),
-                replica=self._replica,
+            structs.replace(
+                said,
+                labels=dict(self._outputs.labels),
+                compute_p50_ms=self._outputs.percentile_ms(0.5),
+                compute_p99_ms=self._outputs.percentile_ms(0.99),
+                usage=usage(),
             )
         )

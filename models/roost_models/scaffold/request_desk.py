@@ -32,6 +32,7 @@ from roost_models.scaffold.answered import Answered
 from roost_models.scaffold.marks import Marks
 from roost_models.scaffold.observing import Observing
 from roost_models.scaffold.outlet import Outlet, acknowledge
+from roost_models.scaffold.output_tally import OutputTally
 from roost_models.scaffold.partition import Partition
 from roost_models.scaffold.queue_policy import (
     Action,
@@ -89,6 +90,7 @@ class RequestDesk:
         partition: Partition = Partition(),  # noqa: B008 — frozen
         tracer: Tracer | None = None,
     ) -> None:
+        self.outputs = OutputTally()
         self.counts: Counter[str] = Counter()
         self._evaluating_since: int | None = None
         self._model = model
@@ -291,6 +293,7 @@ class RequestDesk:
             self._decline(entry, Failure("failed", f"The score is too large: {error}"))
             return
         self.counts["answered"] += 1
+        self.outputs.answered(message.outputs[0].label, outcome.compute_ns)
         if entry.diagnosis:
             _log_answer(self._model, entry, outcome)
         self._last_word(entry.request.request_id, payload)

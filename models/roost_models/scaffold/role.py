@@ -109,6 +109,7 @@ class Scaffold:
             session=session,
             clock=clock,
             counts=self._all_counts,
+            outputs=self._desk.outputs,
             replica=self._partition.replica,
         )
 
@@ -173,8 +174,9 @@ class Scaffold:
         return f"Internal state {whence} {found.rolled_forward} archived requests in {took_ms} ms."
 
     async def _watch(self) -> None:
-        """Publish counts when they have changed; give up on an evaluation or an observation that never ends."""
+        """Publish counts that have changed or are old; give up on an evaluation or observation that never ends."""
         told: Counter[str] = Counter()
+        told_at = self._clock.monotonic_ns()
         while True:
             await asyncio.sleep(self._settings.state_interval_ms / 1000)
             self._desk.send_unsent()
@@ -185,9 +187,9 @@ class Scaffold:
                         f"Model {self._model} has not ended what it began {lasts_ms} ms ago.",
                         "It is started afresh; if it hangs again, take the bundle out of the schedule.",
                     )
-            counts = self._all_counts()
-            if counts != told:
-                told = counts
+            counts, now = self._all_counts(), self._clock.monotonic_ns()
+            if counts != told or now - told_at >= self._settings.state_interval_ms * MS * 3:
+                told, told_at = counts, now
                 self._presence.publish()
 
     async def _last_word(self, state: str, detail: str) -> None:

@@ -12,7 +12,7 @@ class ScaffoldSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Times in milliseconds."""
 
     state_interval_ms: int = 3000
-    """How often counts are published, when they have changed."""
+    """How often counts are published when they have changed; a third as often when not (memory and CPU change too)."""
     max_evaluation_ms: int = 120_000
     """An evaluation that lasts longer will never end: the process gives up and is started afresh."""
     remembered: int = 1000

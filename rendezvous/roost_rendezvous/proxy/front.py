@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -31,11 +32,18 @@ Refusing = Callable[[Refused], Reply]
 
 
 class Front:
-    """Serves `app`'s routes; the port is known after `start`."""
+    """Serves `app`'s routes; the port is known after `start`.
 
-    def __init__(self, app: web.Application, settings: ProxySettings) -> None:
+    `host` and `tls` are for servers that have TLS and identities, which the proxy has not.
+    """
+
+    def __init__(
+        self, app: web.Application, settings: ProxySettings, *, host: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
         self._app = app
         self._settings = settings
+        self._host = host or settings.host
+        self._tls = tls
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
 
@@ -65,11 +73,11 @@ class Front:
             return _Connection(manager, loop, settings.body_timeout_ms / 1000, **limits)
 
         try:
-            self._server = await loop.create_server(connect, settings.host, settings.port)
+            self._server = await loop.create_server(connect, self._host, settings.port, ssl=self._tls)
         except OSError as error:
             raise PeerError(
-                f"Nothing can listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}.",
-                "Choose another `port` below [proxy]; 0 takes any free one.",
+                f"Nothing can listen on {self._host}:{settings.port}: {os.strerror(error.errno or 0)}.",
+                "Choose another port; 0 takes any free one.",
             ) from error
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -144,13 +152,16 @@ def to_response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.payload, content_type=JSON_TYPE, headers=headers)
 
 
-def guarding(refusing: Refusing) -> Middleware:
-    """The middleware: rules 1 and 2 of the module. `refusing` writes what a refused caller is told."""
+def guarding(refusing: Refusing, *, local: bool = True, help_at: str = "/docs") -> Middleware:
+    """The middleware: rules 1 and 2 of the module. `refusing` writes what a refused caller is told.
+
+    Not `local`: the Host header may name any machine, for callers prove who they are.
+    """
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            _check_local(request)
+            _check_caller(request, local=local)
             return await handler(request)
         except Refused as refused:
             return to_response(refusing(refused))
@@ -162,7 +173,7 @@ def guarding(refusing: Refusing) -> Middleware:
             if error.status < 400:
                 raise
             reason = f"There is nothing at {request.path[:200]!r}." if error.status == 404 else f"{error.reason}."
-            return to_response(replies.problem(error.status, reason, "See /docs for what can be asked, and how."))
+            return to_response(replies.problem(error.status, reason, f"See {help_at} for what can be asked, and how."))
         except web.RequestPayloadError:
             return to_response(replies.problem(400, "The body ended too early, or is no body.", "Send it again."))
         except Exception:
@@ -174,9 +185,9 @@ def guarding(refusing: Refusing) -> Middleware:
     return guard
 
 
-def _check_local(request: web.Request) -> None:
+def _check_caller(request: web.Request, *, local: bool) -> None:
     host = request.headers.get("Host", "")
-    if host and _name(host) not in _LOCAL:
+    if local and host and _name(host) not in _LOCAL:
         raise Refused(421, f"This is not {host[:200]!r}.", "Ask http://127.0.0.1 or http://localhost.")
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2] != host:

@@ -127,3 +127,28 @@ def test_a_defect_of_our_own_ends_the_process_and_leaves_no_ready_behind(
 
     with pytest.raises(TypeError):
         run(main())
+
+
+def test_a_models_state_tells_what_it_was_asked_what_it_said_how_long_that_took_and_what_it_costs(
+    memory: Place, tmp_path: Path, run: Any
+) -> None:
+    """Promise L11; and again though nothing has changed, because memory and processor time do."""
+
+    async def main() -> None:
+        settings = ScaffoldSettings(state_interval_ms=20)
+        async with serving(memory, bundle_in(tmp_path), FrameStore(tmp_path), settings=settings) as (watcher, _):
+            await watcher.ask(question())
+            state = await watcher.state("ready")
+            while not state.labels:
+                state = await watcher.state("ready")
+            assert state.counts["requests"] == sum(state.labels.values()) == 1
+            assert state.compute_p50_ms is not None
+            assert state.compute_p50_ms == state.compute_p99_ms
+            assert state.usage is not None
+            assert state.usage.memory_bytes > 1_000_000
+            later = await watcher.state("ready")
+            assert later.usage is not None
+            assert later.usage.cpu_ms >= state.usage.cpu_ms
+            assert later.counts == state.counts
+
+    run(main())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roost_henhouse import make_visits
+from roost_henhouse import make_embedder, make_visits
 from roost_henhouse.evaluate import evaluate, held_out, table
 from roost_henhouse.files import jpeg
 from roost_henhouse.recipe import BUNDLES, PYTHON_MODELS
@@ -36,7 +36,7 @@ def _fresh() -> list[tuple[bytes, str]]:
 
 
 def test_the_folder_holds_these_bundles_and_no_other() -> None:
-    assert {path.name for path in BUNDLES.iterdir()} == {*NAMES, "visits"}
+    assert {path.name for path in BUNDLES.iterdir()} == {*NAMES, "visits", "embedder"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,6 +54,13 @@ def test_the_visits_bundle_is_that_of_its_recipe_and_answers_its_goldens(tmp_pat
     assert make_visits.main(["--out", str(tmp_path / "visits")]) == 0
     assert open_bundle(tmp_path / "visits").digest == open_bundle(BUNDLES / "visits").digest
     warmed_predictor(open_bundle(BUNDLES / "visits"))
+
+
+def test_the_embedder_is_the_champion_without_its_last_layer(tmp_path: Path) -> None:
+    assert make_embedder.main(["--out", str(tmp_path / "embedder")]) == 0
+    assert open_bundle(tmp_path / "embedder").digest == open_bundle(BUNDLES / "embedder").digest
+    warmed_predictor(open_bundle(BUNDLES / "embedder"))
+    assert sum(path.stat().st_size for path in _files(BUNDLES / "embedder")) < 600_000
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,52 @@
+"""`roost rollout pause|resume|abort`: done here when nobody watches; else by the one that watches."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roost_broker.errors import Misuse
+from roost_edge.cli import output
+from roost_edge.cli.rollout_options import author_of, book_of, conducting_of, load
+
+if TYPE_CHECKING:
+    from roost_models.rollout.actions import Do
+    from roost_models.rollout.progress import State
+
+_TAKEN_S = 15.0
+_AFTER: "dict[Do, State]" = {"start": "running", "pause": "paused", "resume": "running", "abort": "aborted"}
+
+
+def order(rollout: str, do: "Do", author: str, why: str, centre: Path, as_json: bool) -> None:
+    """Do it here when nobody watches; else let the one that watches do it."""
+    from roost_edge.cli.rollout_view import facts
+    from roost_models.rollout.actions import Command
+    from roost_models.rollout.keeping import Busy
+
+    book = book_of(centre)
+    progress = load(book, rollout)
+    command = Command(do, author_of(author), why)
+    try:
+        with book.locked(progress.order.rollout_id):
+            conducting = conducting_of(centre, book.load(progress.order.rollout_id), output.say)
+            conducting.resume()
+            conducting.order(command)
+            if conducting.undone:
+                raise Misuse("It could not be published.", "Mend what the line above says, and try again.")
+            progress = conducting.controller.progress
+    except Busy:
+        path = book.ask(progress.order.rollout_id, command, time.time_ns())
+        end = time.monotonic() + _TAKEN_S
+        while path.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        if path.exists():
+            path.unlink(missing_ok=True)
+            raise Misuse("The one that watches does not answer.", "See what roost rollout watch says.") from None
+        progress = book.load(progress.order.rollout_id)
+        if progress.state != _AFTER[do]:
+            raise Misuse(
+                f"{progress.order.rollout_id} is {progress.state}.", f"It could not {do} from there."
+            ) from None
+    if as_json:
+        output.data(facts(progress))
+    else:
+        output.say(f"{progress.order.rollout_id} is {progress.state}.")

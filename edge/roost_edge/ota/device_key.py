@@ -1,0 +1,61 @@
+"""The device's own key: made on the device, never leaves it, signs what it reports (Ed25519, 32 bytes, mode 0600)."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from roost_broker.errors import Misuse
+from roost_broker.messages import OtaState, encode
+from roost_models.rollout.signed_report import signed_bytes
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+class DeviceKey:
+    """Signs. `key_id` is the public half, hex."""
+
+    def __init__(self, key: "Ed25519PrivateKey") -> None:
+        self._key = key
+        self.key_id = key.public_key().public_bytes_raw().hex()
+
+    @classmethod
+    def at(cls, path: Path) -> "DeviceKey":
+        """The key in this file; made there, durably, when there is none. Raises `Misuse` when it is no key."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            key = Ed25519PrivateKey.generate()
+            _write_secret(path, key.private_bytes_raw())
+            return cls(key)
+        if len(raw) != 32:
+            raise Misuse(f"{path} is not this device's key.", "Remove it: the device makes a new one, and is new.")
+        return cls(Ed25519PrivateKey.from_private_bytes(raw))
+
+    def sign(self, state: OtaState) -> bytes:
+        """The payload of a report, signed."""
+        named = structs.replace(state, key_id=self.key_id, signature="")
+        signature = self._key.sign(signed_bytes(encode(named)))
+        return encode(structs.replace(named, signature=signature.hex()))
+
+
+def _write_secret(path: Path, data: bytes) -> None:
+    """As `write_durably`, and never readable by others, not for a moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    beside.unlink(missing_ok=True)
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

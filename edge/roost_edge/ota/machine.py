@@ -1,0 +1,498 @@
+"""One line's installation: what to fetch, to try, to run beside, to let answer and to take back. Pure.
+
+Rules:
+
+1. What answers was verified, passed its goldens and became warm here, or is the bundle of the settings. It goes on
+   answering until another one may.
+2. A new bundle goes into the slot that does not answer, and only when the schedule in force already ignores that slot.
+3. It answers when the roll-out's document says so and its process is ready: the schedule is told, nothing is started.
+4. The slot that answered before stays beside it as fallback. A process is ended only when the schedule in force does
+   not count on it any more.
+5. A bundle that failed here, or was returned here, is rejected: it is not tried again until somebody on the device
+   says so (another digest may be).
+6. `Remember` stands before what follows from it, so a power cut finds the standing before or after, never neither.
+7. A return is never put off; an installation is, while the device is busy, up to a limit.
+
+What it never does: touch a file, a process or a clock, or judge whether a bundle is good; `gates` of the roll-out do.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from msgspec import structs
+
+from roost_broker.messages.fleet import OtaPhase
+from roost_edge.ota import events as e
+from roost_edge.ota import phases
+from roost_edge.ota.goal import Goal
+from roost_edge.ota.lines import Slot
+from roost_edge.ota.planning import Bring, Drop, Plan, Rest, Swap, plan
+from roost_edge.ota.policy import LinePolicy, Retry
+from roost_edge.ota.standing import Content, Standing, rejection_of
+
+Step: TypeAlias = Literal["fetch", "verify", "defer-trial", "try", "hide", "warm", "agree"]
+_WITH_JOB: frozenset[Step] = frozenset({"fetch", "verify", "defer-trial", "try", "hide"})
+
+
+class LineMachine:
+    """See the module. `chance` gives a random number from 0 to 1."""
+
+    def __init__(
+        self, standing: Standing, delivered: Content, policy: LinePolicy, chance: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        self.standing = standing
+        self.phase: OtaPhase = "idle"
+        self.goal: Goal | None = None
+        self.problem = ""
+        self.progress = (0, 0)
+        self.busy = ""
+        self._delivered = delivered
+        self._policy = policy
+        self._chance = chance
+        self._step: Step | None = None
+        self._job = 0
+        self._target: Content | None = None
+        self._turn = 0
+        self._turn_failures = 0
+        self._due: int | None = None
+        """Of the step: the schedule again, or too long without being ready."""
+        self._retry: Retry | None = None
+        self._undecided = ("", 0)
+        """How often a digest's trial came to no verdict."""
+        self._deferred_at: int | None = None
+        self._ready = False
+        """Whether the other slot's process is."""
+        self._deaths: dict[Slot, tuple[int, ...]] = {}
+        self._start_again: dict[Slot, int] = {}
+        self._out: list[e.Action] = []
+
+    # -- the three calls ----------------------------------------------------------------------------------
+
+    def handle(self, event: e.Event, now: int) -> tuple[e.Action, ...]:
+        """One event; `now` in nanoseconds."""
+        match event:
+            case e.Restarted():
+                self._restarted(event, now)
+            case e.DocumentSeen():
+                self._document(event.goal, now)
+            case e.Progress() | e.Fetched() | e.FetchFailed() | e.Verified() | e.VerifyFailed():
+                self._of_job(event, now)
+            case e.GoldensPassed() | e.GoldensFailed():
+                self._of_job(event, now)
+            case e.ScheduleInForce() | e.ScheduleFailed():
+                self._of_schedule(event, now)
+            case e.ModelReady():
+                self._model_ready(event, now)
+            case e.ModelGone():
+                self._model_gone(event, now)
+            case e.SlotFailed():
+                self._slot_failed(event, now)
+            case e.TrialCounted():
+                self._trial(event, now)
+            case e.BusyChanged():
+                self.busy = (event.why or "busy") if event.busy else ""
+                self._advance(now)
+            case e.OperatorReturn():
+                self._take_back(f"returned by hand: {event.why}" if event.why else "returned by hand", now)
+            case e.OperatorAllow():
+                self._allow(event.digest, now)
+        return self._taken()
+
+    def expire(self, now: int) -> tuple[e.Action, ...]:
+        """Everything that is due."""
+        for slot, due in list(self._start_again.items()):
+            if now >= due:
+                del self._start_again[slot]
+                if slot in self.standing.running:
+                    self._do(e.StartSlot(slot))
+        if self._due is not None and now >= self._due:
+            self._due = None
+            if self._step in ("hide", "agree"):
+                self._publish("again")
+            elif self._step == "warm":
+                self._reject_beside("its process did not become ready in time", now)
+        if self._retry is not None and now >= self._retry.due:
+            self._retry = self._retry._replace(due=now)  # is tried again now; the count of failures stays
+        if self._step in (None, "defer-trial"):
+            self._advance(now)
+        return self._taken()
+
+    def deadline(self) -> int | None:
+        """When to be woken next."""
+        dues = [*self._start_again.values()]
+        if self._due is not None:
+            dues.append(self._due)
+        if self._step is None and self._retry is not None and self.phase == "failed":
+            dues.append(self._retry.due)
+        if self.phase == "deferred" and self._deferred_at is not None:
+            dues.append(self._deferred_at + self._policy.defer_limit_ns)
+        return min(dues, default=None)
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def _restarted(self, event: e.Restarted, now: int) -> None:
+        self._ready = self.standing.other in event.ready
+        for slot in self.standing.running:
+            self._do(e.StartSlot(slot))
+        if self.standing.used:
+            self._agree("as it was before the restart")
+        else:
+            self._advance(now)
+
+    def _document(self, goal: Goal, now: int) -> None:
+        known = self.goal
+        newest = (known.rollout, known.generation) if known else (self.standing.rollout, self.standing.generation)
+        if goal.rollout == newest[0] and goal.generation < newest[1]:
+            self._do(e.Noted("stale-document"))
+            return
+        if goal == known:
+            self._do(e.Noted("known-document"))
+            return
+        self.goal = goal
+        self._do(e.ReportState())
+        wanted = self._plan()
+        if self._step in _WITH_JOB and not (isinstance(wanted, Bring) and wanted.content == self._target):
+            self._cancel()
+        elif self._step == "warm":
+            self._step = self._due = None
+        self._advance(now)
+
+    def _of_job(self, event: e.Event, now: int) -> None:
+        steps: dict[type, Step] = {
+            e.Progress: "fetch",
+            e.Fetched: "fetch",
+            e.FetchFailed: "fetch",
+            e.Verified: "verify",
+            e.VerifyFailed: "verify",
+            e.GoldensPassed: "try",
+            e.GoldensFailed: "try",
+        }
+        if getattr(event, "job", 0) != self._job or self._step != steps[type(event)] or self._target is None:
+            self._do(e.Noted("late-job"))
+            return
+        match event:
+            case e.Progress():
+                if (event.done, event.total) != self.progress:
+                    self.progress = (event.done, event.total)
+                    self._do(e.ReportState())
+            case e.Fetched():
+                self._verify(self._target)
+            case e.Verified():
+                self._step = "defer-trial"
+                self._advance(now)
+            case e.GoldensPassed():
+                self._hide(self._target)
+            case e.FetchFailed():
+                self._failed(event.reason, now, final=False)
+            case e.VerifyFailed():
+                self._failed(event.reason, now, final=event.final)
+            case e.GoldensFailed():
+                digest, times = self._undecided
+                self._undecided = (self._target.digest, times + 1 if digest == self._target.digest else 1)
+                often = self._undecided[1] >= self._policy.tries
+                self._failed(event.reason, now, final=event.final or often)
+            case _:
+                raise AssertionError(event)
+
+    def _of_schedule(self, event: e.ScheduleInForce | e.ScheduleFailed, now: int) -> None:
+        if event.turn != self._turn or self._step not in ("hide", "agree"):
+            self._do(e.Noted("late-schedule"))
+            return
+        if isinstance(event, e.ScheduleFailed):
+            self._turn_failures += 1
+            self._due = now + self._policy.schedule_wait(self._turn_failures)
+            self._complain(event.reason)
+            return
+        self._turn_failures, self._due, self.problem = 0, None, ""
+        if self._step == "hide" and self._target is not None:
+            self._fill(self._target, now)
+            return
+        self._step = None
+        if self.standing.beside == "rejected":
+            self._do(e.StopSlot(self.standing.other))
+            self._do(e.Tidy())
+        self._advance(now)
+
+    def _model_ready(self, event: e.ModelReady, now: int) -> None:
+        content = self.standing.slots.get(event.slot)
+        if event.slot not in self.standing.running or content is None or content.digest != event.digest:
+            self._do(e.Noted("ready-with-another-bundle"))
+            return
+        if event.slot == self.standing.active or self._ready:
+            self._do(e.Noted("ready"))
+            return
+        self._ready = True
+        if self._step == "warm":
+            self._step = self._due = None
+            self._start_again.pop(event.slot, None)
+            self.problem = ""
+            self._move("shadow")
+            self._do(e.Marker("ota-shadow", f"{content.title} is ready and evaluates beside the one that answers."))
+            self._advance(now)
+
+    def _model_gone(self, event: e.ModelGone, now: int) -> None:
+        content = self.standing.slots.get(event.slot)
+        if event.slot not in self.standing.running or content is None or content.digest != event.digest:
+            self._do(e.Noted("gone-with-another-bundle"))
+            return
+        since = now - self._policy.deaths_window_ns
+        deaths = (*(at for at in self._deaths.get(event.slot, ()) if at > since), now)[-self._policy.deaths :]
+        self._deaths[event.slot] = deaths
+        too_many = len(deaths) >= self._policy.deaths
+        why = f"its process ended {len(deaths)} times: {event.reason}"
+        if event.slot == self.standing.active:
+            if too_many and self.standing.beside == "fallback":
+                self._take_back(why, now)
+            return
+        self._ready = False
+        if self.standing.beside != "shadow":
+            return
+        if too_many:
+            self._reject_beside(why, now)
+        elif self._step is None:
+            self._await_ready(now)
+
+    def _slot_failed(self, event: e.SlotFailed, now: int) -> None:
+        if event.slot not in self.standing.running:
+            self._do(e.Noted("late-slot"))
+            return
+        self._start_again[event.slot] = now + self._policy.wait(1, self._chance())
+        if self._step == "warm":
+            self._due = self._start_again[event.slot] + self._policy.warm_ns
+        self._complain(event.reason)
+
+    def _trial(self, event: e.TrialCounted, now: int) -> None:
+        few = event.requests < self._policy.min_requests
+        if few or event.answered >= event.requests * self._policy.min_answered:
+            return
+        why = f"it answered {event.answered} of {event.requests} requests"
+        besides = self.standing.besides
+        if event.digest == self.standing.serving.digest and self.standing.beside == "fallback":
+            self._take_back(why, now)
+        elif besides is not None and event.digest == besides.digest and self.standing.beside == "shadow":
+            self._reject_beside(why, now)
+        else:
+            self._do(e.Noted("poor-trial"))
+
+    def _allow(self, digest: str, now: int) -> None:
+        if self.standing.rejection(digest) is None:
+            self._do(e.Noted("not-rejected"))
+            return
+        self._remember(self.standing.allowing(digest))
+        self._retry, self.problem = None, ""
+        self._advance(now)
+
+    # -- what is done next ----------------------------------------------------------------------------------
+
+    def _plan(self) -> Plan:
+        return plan(self.standing, self.goal, self._delivered, ready=self._ready)
+
+    def _advance(self, now: int) -> None:
+        """Begin whatever is next, unless something is under way."""
+        if self._step == "defer-trial":
+            if self._may_begin(now) and self._target is not None:
+                self._step = "try"
+                self._move("testing")
+                self._do(e.TryInChild(self._job, self._target))
+            return
+        if self._step is not None:
+            return
+        match self._plan():
+            case Swap(back, beside):
+                self._swap(beside, back=back)
+            case Bring(content):
+                self._bring(content, now)
+            case Drop():
+                self._remember(self.standing.with_beside("rejected"))
+                self._ready = False
+                self._do(e.StopSlot(self.standing.other))
+                self._do(e.Tidy())
+                self._settle("idle")
+                self._advance(now)
+            case Rest(phase, problem):
+                self._deferred_at = None
+                if problem:
+                    self._complain(problem)
+                elif phase != "failed":
+                    self.problem = ""
+                if self.standing.beside == "shadow" and not self._ready:
+                    self._await_ready(now)
+                else:
+                    self._settle(phase)
+
+    def _may_begin(self, now: int) -> bool:
+        if not self.busy:
+            return True
+        if self._deferred_at is None:
+            self._deferred_at = now
+        if now >= self._deferred_at + self._policy.defer_limit_ns:
+            return True
+        self._settle("deferred")
+        self._complain(f"put off: {self.busy}")
+        return False
+
+    def _bring(self, content: Content, now: int) -> None:
+        if self._retry is not None and self._retry.digest != content.digest:
+            self._retry = None
+        if self._retry is not None and now < self._retry.due:
+            self._settle("failed")
+            return
+        if not self._may_begin(now):
+            return
+        self._job += 1
+        self._target, self._step, self.progress, self.problem = content, "fetch", (0, 0), ""
+        self._settle("downloading")
+        if content.delivered:
+            self._verify(content)
+        else:
+            self._do(e.Fetch(self._job, content))
+
+    def _verify(self, content: Content) -> None:
+        self._step = "verify"
+        self._move("verifying")
+        self._do(e.Verify(self._job, content))
+
+    def _hide(self, content: Content) -> None:
+        """Let the schedule ignore the slot before anything of the new bundle runs in it."""
+        self._step, self._turn_failures = "hide", 0
+        self._move("warming")
+        self._publish(f"{content.title} is to evaluate without being heard")
+
+    def _fill(self, content: Content, now: int) -> None:
+        """The schedule ignores the other slot: put the new bundle there and start it."""
+        other = self.standing.other
+        self._do(e.StopSlot(other))
+        self._deaths.pop(other, None)
+        self._remember(self.standing.with_other(content, "shadow"))
+        self._target, self._retry, self._deferred_at, self._ready = None, None, None, False
+        self._do(e.Tidy())
+        self._do(e.StartSlot(other))
+        self._await_ready(now)
+
+    def _await_ready(self, now: int) -> None:
+        self._step, self._due = "warm", now + self._policy.warm_ns
+        self._settle("warming")
+
+    def _swap(self, beside: Literal["shadow", "fallback", "rejected"], *, back: bool) -> None:
+        before = self.standing.serving
+        self._remember(self.standing.swapped(beside))
+        self._ready = True
+        after = self.standing.serving
+        if back:
+            self._settle("returning")
+            self._do(e.Marker("ota-returned", f"{after.title} answers again in place of {before.title}."))
+        else:
+            self._do(e.Marker("ota-promoted", f"{after.title} answers in place of {before.title}."))
+        self._agree(f"{after.title} in place of {before.title}")
+
+    def _agree(self, why: str) -> None:
+        """Let the standing count in the schedule."""
+        self._step, self._due, self._turn_failures = "agree", None, 0
+        self._publish(why)
+
+    def _publish(self, why: str) -> None:
+        self._turn += 1
+        standing = self.standing
+        if self._step == "hide" and self._target is not None:
+            standing = standing.with_other(self._target, "shadow")
+        self._do(e.PublishSchedule(self._turn, standing, why))
+
+    # -- what went wrong ----------------------------------------------------------------------------------
+
+    def _failed(self, why: str, now: int, *, final: bool) -> None:
+        """The bundle that is on its way did not come to be tried; it is tried later, or never."""
+        target = self._target
+        if target is None:
+            return
+        self._step = self._target = None
+        if final:
+            self._remember(self.standing.with_rejection(rejection_of(target, why)))
+            self._do(e.Marker("ota-rejected", f"{target.title}: {why}"))
+            self._do(e.Tidy())
+            self._retry = None
+        else:
+            failures = 1 if self._retry is None else self._retry.failures + 1
+            self._retry = Retry(target.digest, failures, now + self._policy.wait(failures, self._chance()))
+        self._move("failed")
+        self._complain(why)
+
+    def _reject_beside(self, why: str, now: int) -> None:
+        """The bundle in shadow is no good."""
+        content = self.standing.besides
+        if content is None:
+            return
+        self._step = self._due = None
+        self._ready = False
+        self._remember(self.standing.with_rejection(rejection_of(content, why)).with_beside("rejected"))
+        self._do(e.StopSlot(self.standing.other))
+        self._do(e.Marker("ota-rejected", f"{content.title}: {why}"))
+        self._do(e.Tidy())
+        self._settle("failed")
+        self._complain(why)
+        self._advance(now)
+
+    def _take_back(self, why: str, now: int) -> None:
+        """What answers is worse than what answered before it; or, in shadow, not wanted."""
+        if self.standing.beside == "shadow":
+            if self._step not in (None, "warm"):
+                self._cancel()
+            self._reject_beside(why, now)
+            return
+        if self.standing.beside != "fallback":
+            self._do(e.Noted("nothing-to-return-to"))
+            self._complain("there is no bundle to return to")
+            return
+        if self._step in _WITH_JOB:
+            self._drop_job()
+        self.standing = self.standing.with_rejection(rejection_of(self.standing.serving, why))
+        self._do(e.Marker("ota-rejected", f"{self.standing.serving.title}: {why}"))
+        self._swap("rejected", back=True)
+        self._complain(why)
+
+    def _cancel(self) -> None:
+        """Give up what is on its way, and let the schedule be as if it had never been."""
+        hidden = self._step == "hide"
+        self._drop_job()
+        self._settle("idle")
+        if hidden:
+            self._agree("as before")
+
+    def _drop_job(self) -> None:
+        if self._step == "fetch":
+            self._do(e.StopFetch(self._job))
+        self._step = self._target = self._due = None
+        self._job += 1
+
+    def _remember(self, standing: Standing) -> None:
+        goal = self.goal
+        if goal is not None:
+            standing = structs.replace(standing, rollout=goal.rollout, generation=goal.generation)
+        self.standing = standing
+        self._do(e.Remember(standing))
+        self._do(e.ReportState())
+
+    def _move(self, phase: OtaPhase) -> None:
+        phases.check(self.phase, phase)
+        if phase != self.phase:
+            self.phase = phase
+            self._do(e.ReportState())
+
+    def _settle(self, phase: OtaPhase) -> None:
+        """As `_move`; by way of idle where the table has no other."""
+        if phase != self.phase and phase not in phases.TRANSITIONS[self.phase]:
+            self._move("idle")
+        self._move(phase)
+
+    def _complain(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._do(e.ReportState())
+
+    def _do(self, action: e.Action) -> None:
+        if isinstance(action, e.ReportState) and action in self._out:
+            return
+        self._out.append(action)
+
+    def _taken(self) -> tuple[e.Action, ...]:
+        out, self._out = tuple(self._out), []
+        return out

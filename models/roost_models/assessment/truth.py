@@ -1,0 +1,70 @@
+"""What is true of archived pictures, as somebody labelled them: from a label store, or a version of a dataset.
+
+A candidate must not be judged by the pictures it learned from. Of a dataset only the test split counts; of a label
+store, what the dataset that the candidate was trained on does not have in its other splits. `everything` takes all
+the same, and the report says so.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from roost_broker.errors import Misuse
+from roost_models.datasets.document import Dataset
+from roost_models.datasets.document import parse as parse_dataset
+
+MAX_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Labels by the SHA-256 of the picture."""
+
+    source: str
+    labels: dict[str, str]
+    left_out: int = 0
+    """Labelled pictures that the candidate learned from."""
+    remarks: tuple[str, ...] = field(default=())
+
+
+def read_truth(path: Path, *, task: str, trained_on: Dataset | None = None, everything: bool = False) -> Truth:
+    """Labels from a `.db` (label store) or a `.json` (dataset). Raises `Misuse`, `Malformed`."""
+    if not path.is_file():
+        raise Misuse(f"There are no labels at {path}.", "Name a label store (labels.db) or a dataset version (N.json).")
+    if path.suffix == ".json":
+        if path.stat().st_size > MAX_BYTES:
+            raise Misuse(f"{path} is larger than {MAX_BYTES} bytes.", "Name a dataset version.")
+        return of_dataset(parse_dataset(path.read_bytes()), everything=everything)
+    return of_store(path, task=task, trained_on=trained_on, everything=everything)
+
+
+def of_dataset(dataset: Dataset, *, everything: bool = False) -> Truth:
+    """Labels of a dataset's test split."""
+    wanted = {item.sha256: item.label for item in dataset.items if everything or item.split == "test"}
+    source = f"dataset {dataset.name} version {dataset.version}, {'all of it' if everything else 'test split'}"
+    return Truth(source, wanted, left_out=len(dataset.items) - len(wanted), remarks=_warned(everything))
+
+
+def of_store(path: Path, *, task: str, trained_on: Dataset | None, everything: bool = False) -> Truth:
+    """Labels that hold now, without those on which authors disagree."""
+    from roost_models.labels.store import LabelStore
+
+    with LabelStore(path, make=False) as store:
+        standings = store.standings(task)
+    agreed = {picture: standing.agreed for picture, standing in standings.items()}
+    labels = {
+        picture: entry.label for picture, entry in agreed.items() if entry is not None and entry.label is not None
+    }
+    learned = frozenset[str]()
+    remarks = _warned(everything)
+    if not everything and trained_on is not None:
+        learned = frozenset(item.sha256 for item in trained_on.items if item.split != "test")
+    elif not everything:
+        remarks = ("It is not known which pictures the candidate learned from: some may be among the labelled ones.",)
+    kept = {picture: label for picture, label in labels.items() if picture not in learned}
+    return Truth(f"labels in {path.name}", kept, left_out=len(labels) - len(kept), remarks=remarks)
+
+
+def _warned(everything: bool) -> tuple[str, ...]:
+    if not everything:
+        return ()
+    return ("Labelled pictures that the candidate learned from count as well: its accuracy is flattered.",)

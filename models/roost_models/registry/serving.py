@@ -1,0 +1,49 @@
+"""A small web server for a registry: for a desk and for tests. Any web server that serves a folder does as well.
+
+Only `public` is served, only plain files, only for reading, with ranges, so that devices can resume. It needs neither
+TLS nor authentication to be safe to believe: everything is signed. It listens on this machine only, unless told to do
+otherwise.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+
+def application(public: Path) -> web.Application:
+    """The server as an application of aiohttp."""
+    root = public.resolve()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        path = (root / request.match_info["path"]).resolve()
+        hidden = any(part.startswith(".") for part in request.match_info["path"].split("/"))
+        if hidden or not path.is_relative_to(root) or not path.is_file():
+            raise web.HTTPNotFound
+        # Names hold a version or a digest, so what they name never changes; but for these two.
+        changes = path.name in ("timestamp.json", "root.json")
+        lasting = "no-cache" if changes else "public, max-age=31536000, immutable"
+        return web.FileResponse(path, headers={"Cache-Control": lasting, "X-Content-Type-Options": "nosniff"})
+
+    app = web.Application()
+    app.router.add_get("/{path:.+}", answer)
+    return app
+
+
+async def serve(public: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until the process is told to end. `ready(address)` is called when it answers."""
+    over = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    runner = web.AppRunner(application(public), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        found = runner.addresses[0]
+        ready(f"http://{f'[{found[0]}]' if ':' in found[0] else found[0]}:{found[1]}")
+        await over.wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,145 @@
+"""Roll-outs on disk: a folder each, below `CentreLayout.rollouts`.
+
+    <id>/progress.json   what it is and how far it has come; replaced durably before anything is published
+    <id>/markers.jsonl   every step, with its time
+    <id>/orders/         what other commands want of the one that watches; each taken once
+    <id>/lock            held by the one that watches
+
+The roll-out document that the registry holds is the truth; this is what its controller needs to go on.
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from roost_broker.errors import Malformed, Misuse
+from roost_broker.frames import write_durably
+from roost_models.rollout.actions import Command, Mark
+from roost_models.rollout.progress import Progress, parse, render
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+MAX_ORDERS = 100
+_MAX_ORDER = 16_384
+
+
+class Marker(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of `markers.jsonl`."""
+
+    at_ms: int
+    rollout: str
+    kind: str
+    text: str
+    step: int
+    shadow: float
+    serving: float
+
+
+class Busy(Misuse):
+    """Somebody else watches this roll-out."""
+
+
+class RolloutBook:
+    """All roll-outs of a centre."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def ids(self) -> list[str]:
+        """Names of the roll-outs, those that were changed last at the end."""
+        found = self._folder.glob("*/progress.json")
+        return [path.parent.name for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path))]
+
+    def load(self, rollout_id: str) -> Progress:
+        """How far one has come. Raises `Misuse` when there is none, `Malformed`."""
+        try:
+            return parse(self._path(rollout_id, "progress.json").read_bytes())
+        except FileNotFoundError:
+            known = ", ".join(self.ids()[-5:]) or "none"
+            raise Misuse(f"There is no roll-out {rollout_id!r}.", f"There are: {known}.") from None
+
+    def save(self, progress: Progress) -> None:
+        """Durable when it returns."""
+        write_durably(self._path(progress.order.rollout_id, "progress.json"), render(progress))
+
+    def mark(self, rollout_id: str, mark: Mark, at_ms: int) -> Marker:
+        """Add a marker; on the disk when it returns."""
+        marker = Marker(
+            at_ms=at_ms,
+            rollout=rollout_id,
+            kind=mark.kind,
+            text=mark.text,
+            step=mark.step,
+            shadow=mark.shadow,
+            serving=mark.serving,
+        )
+        path = self._path(rollout_id, "markers.jsonl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(msgspec.json.encode(marker) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return marker
+
+    def markers(self, rollout_id: str) -> list[Marker]:
+        """All markers, oldest first; half a line at the end is left out."""
+        try:
+            data = self._path(rollout_id, "markers.jsonl").read_bytes()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in data.split(b"\n")[:-1]:
+            try:
+                found.append(msgspec.json.decode(line, type=Marker))
+            except (msgspec.DecodeError, ValueError):  # half a line that a power cut left, and the next behind it
+                continue
+        return found
+
+    @contextmanager
+    def locked(self, rollout_id: str) -> Iterator[None]:
+        """Be the only one that goes on with this roll-out. Raises `Busy`."""
+        path = self._path(rollout_id, "lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Busy(
+                    f"Roll-out {rollout_id} is being watched by another command.", "Let that one go on."
+                ) from None
+            yield
+        finally:
+            os.close(fd)
+
+    def ask(self, rollout_id: str, command: Command, at_ns: int) -> Path:
+        """Leave an order for the one that watches. The file is gone when it was taken."""
+        folder = self._path(rollout_id, "orders")
+        if folder.is_dir() and len(list(folder.iterdir())) >= MAX_ORDERS:
+            raise Misuse(f"{MAX_ORDERS} orders for {rollout_id} wait already.", "See that roost rollout watch runs.")
+        path = folder / f"{at_ns:020d}-{os.getpid()}.json"
+        write_durably(path, msgspec.json.encode(command))
+        return path
+
+    def orders(self, rollout_id: str) -> list[tuple[Path, Command]]:
+        """Orders that wait, oldest first; what cannot be read is thrown away. Delete the file when it is done."""
+        found = []
+        for path in sorted(self._path(rollout_id, "orders").glob("*.json"))[:MAX_ORDERS]:
+            try:
+                data = path.read_bytes()
+                if len(data) > _MAX_ORDER:
+                    raise Malformed("too large")
+                found.append((path, msgspec.json.decode(data, type=Command)))
+            except (OSError, Malformed, msgspec.DecodeError, ValueError):
+                path.unlink(missing_ok=True)
+        return found
+
+    def _path(self, rollout_id: str, name: str) -> Path:
+        if not _ID.match(rollout_id):
+            raise Misuse(f"{rollout_id!r} cannot be the id of a roll-out.", "roost rollout list shows them.")
+        return self._folder / rollout_id / name
