@@ -132,7 +132,9 @@ def free_port() -> int:
 
 
 def listens_on(pid: int, port: int) -> bool:
-    """Whether the process `pid` has a listening IPv4 socket on `port` (Linux); elsewhere taken on trust.
+    """Whether the process `pid` has a listening socket on `port` (Linux); elsewhere taken on trust.
+
+    IPv6 too: that is how some programs listen on all addresses, IPv4's as well.
 
     A process opens and closes files while we look, and may end: a handle that has vanished is none of a listener.
     """
@@ -140,7 +142,8 @@ def listens_on(pid: int, port: int) -> bool:
     if not Path("/proc/self/net/tcp").exists():
         return True
     try:
-        rows = [line.split() for line in (process / "net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+        tables = [table for name in ("tcp", "tcp6") if (table := process / "net" / name).exists()]
+        rows = [line.split() for table in tables for line in table.read_text(encoding="ascii").splitlines()[1:]]
         handles = list((process / "fd").iterdir())
     except OSError:
         return False

@@ -253,6 +253,7 @@ def _capture(place: Place, _fault: str) -> Iterator[Shell]:
             settings=camera.capture,
             role=place.role.name,
             tracer=_tracer(place, bus, place.role.name, topics),
+            forwarded=place.settings.gateway is not None and place.settings.gateway.confirms(place.node),
         )
 
 

@@ -32,13 +32,14 @@ DIES = (
 )
 
 
-def make_bundle(folder: Path, version: str, source: str, *, label: str = "", name: str = NAME) -> Bundle:
-    """A small bundle that says `label` (or whatever `source` does); its golden is number 0."""
+def make_bundle(folder: Path, version: str, source: str, *, label: str = "", name: str = NAME, **other: Any) -> Bundle:
+    """A small bundle that says `label` (or whatever `source` does); its golden is number 0. `other`: fields."""
     fields = {
         **{"name": name, "version": version, "task": TASK, "engine": "python", "entry": "model.py"},
         **{"labels": ["bad", "new", "old", "other"], "licence": "Apache-2.0"},
         "goldens": [{"values": {"number": 0}, "outputs": [{"label": label, "score": 0.9}] if label else []}],
         "queue": {"max_waiting": 500},
+        **other,
     }
     return write_bundle(folder, fields, {"model.py": source.encode()})
 
@@ -46,7 +47,9 @@ def make_bundle(folder: Path, version: str, source: str, *, label: str = "", nam
 class OtaWorld:
     """The registry lies in `<folder>/registry`; the device in `<folder>/device` is run with `device.up()`."""
 
-    def __init__(self, folder: Path, broker: PrivateBroker, **ota: Any) -> None:
+    def __init__(
+        self, folder: Path, broker: PrivateBroker, *, models: dict[str, Path] | None = None, **ota: Any
+    ) -> None:
         self.folder = folder
         self.registry = Registry(folder / "registry")
         self.root = self.registry.init(Plan(root_keys=folder / "root-keys", targets_online=True))
@@ -61,6 +64,7 @@ class OtaWorld:
             champion=self.old.root,
             fast=HERE,
             canary=HERE,
+            **(models or {}),
         )
         settings: dict[str, Any] = {
             "registry": str(self.registry.public),
@@ -76,9 +80,9 @@ class OtaWorld:
         with self.device.settings.open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
 
-    def publish(self, version: str, source: str, *, label: str = "") -> Bundle:
+    def publish(self, version: str, source: str, *, label: str = "", **fields: Any) -> Bundle:
         """A bundle into the registry."""
-        bundle = make_bundle(self.folder / f"hen-{version}", version, source, label=label)
+        bundle = make_bundle(self.folder / f"hen-{version}", version, source, label=label, **fields)
         self.registry.publish(bundle)
         self.bundles[version] = bundle
         return bundle
@@ -159,6 +163,12 @@ class Watcher(Requester):
             )
 
         await self.until(there)
+        assert self.line is not None
+        return self.line
+
+    async def of_rollout(self, rollout: str, phase: str) -> OtaLine:
+        """Until the line acts on this roll-out and is in this phase."""
+        await self.until(lambda: self.line is not None and (self.line.rollout, self.line.phase) == (rollout, phase))
         assert self.line is not None
         return self.line
 

@@ -94,38 +94,54 @@ def test_a_role_told_to_stop_ends_in_order_with_status_0(settings: Path, kind: s
         assert process.wait(timeout=20) == 0
 
 
-@pytest.mark.parametrize("kind", ["rendezvous", "injector"])
+def loaded_by(settings: Path, kind: str) -> set[str]:
+    """Libraries that the role's process has in memory when it is composed."""
+    script = f"""
+import sys
+from pathlib import Path
+from roost_edge import daemon
+from roost_edge.settings import loading as settings
+from roost_edge.processes.plan import resolve
+from roost_edge.roles import compose
+loaded = settings.load(Path({str(settings)!r}))
+with compose(loaded, resolve(loaded, {kind!r})):
+    print(*(name for name in sys.modules if "." not in name))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+COMMANDS = {"typer", "rich"}
+CENTRE = {"pyarrow", "ray"}
+REGISTRY = {"tuf", "securesystemslib"}
+PICTURES = {"numpy", "cv2", "PIL", "sqlite_utils"}
+
+
+@pytest.mark.parametrize("kind", ["rendezvous", "injector", "alerts"])
 def test_the_light_roles_load_no_heavy_library(settings: Path, kind: str) -> None:
-    script = f"""
-import sys
-from pathlib import Path
-from roost_edge import daemon
-from roost_edge.settings import loading as settings
-from roost_edge.processes.plan import resolve
-from roost_edge.roles import compose
-loaded = settings.load(Path({str(settings)!r}))
-with compose(loaded, resolve(loaded, {kind!r})):
-    print([m for m in ("numpy", "cv2", "PIL", "sqlite_utils", "typer", "rich") if m in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.strip() == "[]", done.stderr
+    assert not loaded_by(settings, kind) & (COMMANDS | CENTRE | REGISTRY | PICTURES | {"nats", "cryptography"})
 
 
-@pytest.mark.parametrize("kind", ["model", "decoy", "capture", "alerts"])
-def test_no_role_loads_the_command_lines_libraries(settings: Path, kind: str) -> None:
-    script = f"""
-import sys
-from pathlib import Path
-from roost_edge import daemon
-from roost_edge.settings import loading as settings
-from roost_edge.processes.plan import resolve
-from roost_edge.roles import compose
-loaded = settings.load(Path({str(settings)!r}))
-with compose(loaded, resolve(loaded, {kind!r})):
-    print([m for m in ("typer", "rich") if m in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.strip() == "[]", done.stderr
+@pytest.mark.parametrize("kind", ["model", "decoy", "capture"])
+def test_no_role_loads_the_command_lines_or_the_centres_libraries(settings: Path, kind: str) -> None:
+    assert not loaded_by(settings, kind) & (COMMANDS | CENTRE | REGISTRY | {"nats", "cryptography"})
+
+
+def test_the_gateway_loads_of_the_heavy_libraries_that_of_nats_alone(settings: Path) -> None:
+    with settings.open("a", encoding="utf-8") as file:
+        file.write("[gateway]\n")
+    loaded = loaded_by(settings, "gateway")
+    assert "nats" in loaded
+    assert not loaded & (COMMANDS | CENTRE | REGISTRY | PICTURES | {"cryptography"})
+
+
+def test_the_ota_agent_leaves_the_registrys_libraries_to_its_child(settings: Path) -> None:
+    text = settings.read_text(encoding="utf-8")
+    text = text.replace("models.bright.bundle", 'models.bright.ota = "b"\nmodels.bright.bundle', 1)
+    (settings.parent / "root.json").write_text("{}", encoding="utf-8")
+    settings.write_text(text + '[ota]\nregistry = "registry"\nroot = "root.json"\n', encoding="utf-8")
+    assert not loaded_by(settings, "ota") & (COMMANDS | CENTRE | REGISTRY | PICTURES | {"nats"})
 
 
 def test_a_second_process_of_the_same_role_is_refused(settings: Path) -> None:

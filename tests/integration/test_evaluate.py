@@ -14,6 +14,7 @@ from PIL import Image
 
 from roost_broker.frames import FrameStore
 from roost_broker.ids import new_id
+from roost_broker.jpeg_comment import RENDERED, with_comment
 from roost_broker.messages import Input, Issued, Request, encode
 from roost_henhouse.scene import still
 from roost_henhouse.truth import LABELS
@@ -53,7 +54,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rgb, _ = still(label, 91_000_000 + number)
         buffer = io.BytesIO()
         Image.fromarray(rgb).save(buffer, "JPEG", quality=88)
-        ref = capture.put(buffer.getvalue(), width=640, height=480)
+        picture = with_comment(buffer.getvalue(), f"{RENDERED}a test")
+        ref = capture.put(picture, width=640, height=480)
         at = 1_760_000_000_000 + number * 1_000
         request = Request(
             timestamp=at,
@@ -100,7 +102,10 @@ def test_a_network_against_another_is_accepted_or_refused_by_the_gate_that_is_na
     assert report.labelled.overall.champion.share > 0.9
     assert report.agreement is not None
     assert (report.agreement.compared, report.agreement.identical) == (42, 0)
-    assert "data:image/jpeg" in (place / "report.html").read_text()
+    assert "say nothing about real animals" in report.remarks[0]
+    page = (place / "report.html").read_text()
+    assert "data:image/jpeg" in page
+    assert page.index("say nothing about real animals") < page.index("<h2>Gate</h2>")
     refused = evaluate(BUNDLES / "fast", *asked[:-2], "-o", "refused.json", "--json", cwd=place)  # the shipped gate
     assert refused.returncode == 1
     said = json.loads(refused.stdout)

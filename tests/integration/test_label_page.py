@@ -23,6 +23,7 @@ from roost_models.labels.page.access import Access
 from roost_models.labels.page.server import LabelPage
 from roost_models.labels.queue import QueueSettings
 from roost_models.labels.store import LabelStore
+from roost_rendezvous.proxy.refused import Refused
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no chromium is installed: the page is not worked")
 pytestmark = pytest.mark.processes
@@ -76,14 +77,6 @@ async def labelling(
         source.close()
 
 
-async def press(tab: Page, *keys: str) -> None:
-    for key in keys:
-        text = key if len(key) == 1 else "\r" if key == "Enter" else ""
-        code = {"Enter": 13, "ArrowLeft": 37, "ArrowRight": 39, "ArrowDown": 40, "Escape": 27}.get(key, 0)
-        await tab.do("Input.dispatchKeyEvent", type="keyDown", key=key, text=text, windowsVirtualKeyCode=code)
-        await tab.do("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
-
-
 COUNT = 'document.getElementById("count").textContent'
 WHYS = 'document.getElementById("whys").textContent'
 SHOWN = '!document.getElementById("picture").hidden && document.getElementById("picture").complete'
@@ -92,7 +85,7 @@ NAMING = 'document.getElementById("name-dialog")?.open'
 
 async def begin(tab: Page, author: str) -> None:
     await tab.until(NAMING)
-    await press(tab, *author, "Enter")
+    await tab.press(*author, "Enter")
     await tab.until(SHOWN)
 
 
@@ -108,17 +101,17 @@ def test_a_picture_is_judged_corrected_taken_back_and_skipped_without_a_mouse(
             offered = await tab.value('[...document.querySelectorAll(".label")].map((one) => one.textContent)')
             assert offered == ["1egg", "2hen"]
 
-            await press(tab, "1")
+            await tab.press("1")
             await tab.until(f'({COUNT}) === "1 of 3" && ({SHOWN})')
             await tab.until('document.getElementById("undo").disabled === false')
-            await press(tab, "u")
+            await tab.press("u")
             await tab.until(f'({COUNT}) === "0 of 3"')
             assert "canary says egg" in await tab.value(WHYS)  # back at the picture
-            await press(tab, "2")
+            await tab.press("2")
             await tab.until(f'({COUNT}) === "1 of 3"')
-            await press(tab, "x", *"too dark", "Enter")
+            await tab.press("x", *"too dark", "Enter")
             await tab.until(f'({COUNT}) === "2 of 3"')
-            await press(tab, "s")
+            await tab.press("s")
             await tab.until('!document.getElementById("empty").hidden')
             await tab.until("line.then(() => true)")
             assert [kind for kind, _, _ in world.said()] == ["label", "withdrawn", "label", "not-usable", "skip"]
@@ -126,7 +119,7 @@ def test_a_picture_is_judged_corrected_taken_back_and_skipped_without_a_mouse(
             reasons = [entry.reason for entry in world.store.entries()]
             assert reasons == ["", "undo", "", "too dark", ""]
 
-            await press(tab, "r")  # nothing is asked again of her
+            await tab.press("r")  # nothing is asked again of her
             await tab.until('document.getElementById("empty-title").textContent === "Nothing needs to be asked."')
             assert tab.broken == []
 
@@ -140,9 +133,9 @@ def test_arrows_go_back_to_a_judged_picture_and_another_key_corrects_it(
     async def main() -> None:
         async with labelling(tmp_path, CASES) as world, page(tmp_path, world.url) as tab:
             await begin(tab, "bert")
-            await press(tab, "1", "ArrowLeft")
+            await tab.press("1", "ArrowLeft")
             await tab.until('document.getElementById("chosen").textContent === "egg"')
-            await press(tab, "2", "ArrowLeft")
+            await tab.press("2", "ArrowLeft")
             await tab.until('document.getElementById("chosen").textContent === "hen"')
             await tab.until("line.then(() => true)")
             first, second = world.store.entries()
@@ -150,7 +143,7 @@ def test_arrows_go_back_to_a_judged_picture_and_another_key_corrects_it(
             history = (
                 'document.querySelectorAll("#history li").length === 2 && document.querySelector("#history .gone")'
             )
-            await press(tab, "ArrowRight", "ArrowLeft")
+            await tab.press("ArrowRight", "ArrowLeft")
             assert "egg" in await tab.until(f"({history})?.textContent")
 
     run(main(), timeout=60)
@@ -161,14 +154,14 @@ def test_a_new_label_is_written_and_gets_a_key_of_its_own(run: Callable[..., Any
     async def main() -> None:
         async with labelling(tmp_path, CASES) as world, page(tmp_path, world.url) as tab:
             await begin(tab, "bert")
-            await press(tab, "/", *"jay <b>", "Enter")
+            await tab.press("/", *"jay <b>", "Enter")
             await tab.until(f'({COUNT}) === "1 of 3"')
-            await press(tab, "3")  # the third, now
+            await tab.press("3")  # the third, now
             await tab.until(f'({COUNT}) === "2 of 3"')
-            await press(tab, "?")
+            await tab.press("?")
             assert await tab.value('document.getElementById("help-dialog").open')
-            await press(tab, "1")  # the help is open: no judgement
-            await press(tab, "Escape")
+            await tab.press("1")  # the help is open: no judgement
+            await tab.press("Escape")
             await tab.until("line.then(() => true)")
             assert world.said() == [("label", "jay <b>", "bert")] * 2
             assert await tab.value('document.querySelector("#labels b") === null')
@@ -184,7 +177,7 @@ def test_the_author_is_asked_once_and_the_next_visit_remembers_what_is_judged(
     async def main() -> None:
         async with labelling(tmp_path, CASES) as world, page(tmp_path, world.url) as tab:
             await begin(tab, "carla")
-            await press(tab, "1")
+            await tab.press("1")
             await tab.until("line.then(() => true)")
             await tab.do("Page.navigate", url=world.url + "/?again")
             await tab.until(f'document.getElementById("who")?.textContent === "carla" && ({SHOWN})')
@@ -224,7 +217,7 @@ def test_a_server_that_is_gone_is_said_and_the_judgement_is_not_pretended(
             inside = page(tmp_path, world.url)
             tab = await inside.__aenter__()
             await begin(tab, "anna")
-        await press(tab, "1")  # the server has stopped
+        await tab.press("1")  # the server has stopped
         await tab.until('!document.getElementById("trouble").hidden')
         assert "roost label serve" in await tab.value('document.getElementById("trouble").textContent')
         assert await tab.value(COUNT) == "0 of 3"
@@ -242,14 +235,14 @@ def test_with_tokens_the_page_asks_for_one_until_it_is_right_and_the_author_is_i
         async with labelling(tmp_path, CASES, access=access) as world, page(tmp_path, world.url) as tab:
             title = 'document.getElementById("name-title")?.textContent'
             await tab.until(f'({NAMING}) && ({title}) === "Your token?"')
-            await press(tab, *"wrong", "Enter")
+            await tab.press(*"wrong", "Enter")
             await tab.until(
                 'document.getElementById("name").value === "" && document.getElementById("name-dialog").open'
             )
-            await press(tab, *("t" * 24), "Enter")
+            await tab.press(*("t" * 24), "Enter")
             await tab.until(SHOWN)
             assert await tab.value('document.getElementById("who").textContent') == "anna"
-            await press(tab, "1")
+            await tab.press("1")
             await tab.until("line.then(() => true)")
             assert world.said() == [("label", "egg", "anna")]
 
@@ -341,6 +334,8 @@ def test_with_tokens_a_token_says_who_labels_and_without_one_nothing_is_shown(
                 assert (await refused(http, "GET", world.url + path))[0] == 401
             bad = {"Authorization": f"Bearer {'u' * 24}"}
             assert (await refused(http, "GET", f"{world.url}/v1/review", headers=bad))[0] == 401
+            with pytest.raises(Refused, match="token"):
+                access.author("Bearer \udcff", "bert")  # as a header arrives whose bytes are no UTF-8
             good = {"Authorization": f"Bearer {token}"}
             async with http.get(f"{world.url}/v1/review?author=bert", headers=good) as reply:
                 review = await reply.json()
@@ -404,8 +399,8 @@ def test_of_many_labels_the_first_have_keys_and_the_others_are_found_by_name(
             shown = await tab.value('[...document.querySelectorAll(".label kbd")].map((one) => one.textContent)')
             assert len(shown) == len(set(shown)) == 31
             assert not {"s", "u", "x", "r"} & set(shown)
-            await press(tab, "/", *"d 39", "Enter")
-            await press(tab, "a")  # the tenth
+            await tab.press("/", *"d 39", "Enter")
+            await tab.press("a")  # the tenth
             await tab.until("line.then(() => true)")
             assert [label for _, label, _ in world.said()] == ["bird 39", "bird 09"]
 

@@ -238,7 +238,7 @@ def test_the_convenience_server_serves_the_registry_and_nothing_beside_it(tmp_pa
         reader = world.reader(address)
         reader.refresh()
         assert reader.fetch(TASK, NAME, "1.0", world.store()).read("weights.bin") == WEIGHTS
-        for path in ("../settings.json", "..%2fsettings.json", "%2e%2e/keys", ".hidden", "metadata"):
+        for path in ("../settings.json", "..%2fsettings.json", "%2e%2e/keys", ".hidden", "metadata", "%00", "x" * 300):
             assert status_of(address, path) == 404
     finally:
         child.terminate()

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from fleet_world import NAME, TASK, Centre, bundle, simulation
 
+from roost_broker.bus import Delivery
 from roost_broker.clock import SystemClock
+from roost_broker.messages import Event, decode
 from roost_broker.mosquitto import PrivateBroker
+from roost_broker.mqtt import MqttBus
 from roost_broker.settings import BrokerSettings
 from roost_models.rollout import planning, watching
 from roost_models.rollout.actions import Command
@@ -50,7 +53,18 @@ def test_a_good_bundle_reaches_every_device_and_a_bad_one_after_it_is_halted_and
     centre = Centre(tmp_path / "centre")
     old, new, worse = centre.publish(one, two, bad)
 
+    events: list[Event] = []
+
+    def take(delivery: Delivery) -> None:
+        delivery.ack()
+        event = decode(delivery.payload)
+        assert isinstance(event, Event)
+        events.append(event)
+
     async def story(port: int) -> None:
+        bus = MqttBus(BrokerSettings(port=port, session_expiry_s=0), "metrics")
+        bus.subscribe("roost/centre/event", take)
+        await bus.start()
         fleet = simulation(centre, tmp_path, port, one, devices=DEVICES)
         nodes = list(fleet.devices)
         stop = asyncio.Event()
@@ -69,6 +83,7 @@ def test_a_good_bundle_reaches_every_device_and_a_bad_one_after_it_is_halted_and
         assert not any(worse.digest in device.ever_served for device in fleet.devices.values())
         stop.set()
         await running
+        await bus.stop(forget=True)
 
     with PrivateBroker(tmp_path / "broker") as broker:
         asyncio.run(story(broker.port))
@@ -79,6 +94,9 @@ def test_a_good_bundle_reaches_every_device_and_a_bad_one_after_it_is_halted_and
         "breeds-3"
     )
     book = RolloutBook(centre.layout.rollouts)
+    assert (book.untold("breeds-2"), book.untold("breeds-3")) == ([], [])
+    assert [event.kind for event in events][-1] == "rollout-aborted"
+    assert len(events) == len(book.markers("breeds-2")) + len(book.markers("breeds-3"))
     assert [marker.kind for marker in book.markers("breeds-3")] == ["rollout-step", "rollout-aborted"]
     published = centre.registry.rollout(TASK, NAME)
     assert published is not None

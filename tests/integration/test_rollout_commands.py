@@ -133,7 +133,8 @@ def test_simulated_devices_by_their_command_are_heard_by_a_start_and_get_the_bun
         how = ("--tag", "camera=imx219,noir", "--requests-per-s", "50", "--poll", "0.5", "--install", "0.2")
         fleet = await roost.start("fleet", "simulate", "-n", "10", *where, *what, *how, *roost.broker, "--json")
         start = ("rollout", "start", NAME, "2", "--devices", "10", "--requests-per-day", "4320000", "--listen", "3")
-        begun = json.loads(await roost(*start, *roost.broker, "--previous", "1", "--tag", "camera=noir", "--json"))
+        expected = ("--previous", "1", "--agreement", "0.98")
+        begun = json.loads(await roost(*start, *roost.broker, *expected, "--tag", "camera=noir", "--json"))
         watched = await roost("rollout", "watch", begun["rollout"], *roost.broker, "--seconds", "4", "--json")
         last = json.loads(watched.splitlines()[-1])
         assert last["reporting"] == 10

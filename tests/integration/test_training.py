@@ -25,11 +25,11 @@ from roost_models.datasets.store import add_version
 from roost_models.inference.images import BadImage, decode
 from roost_models.inference.predictor import ModelInput, Predictor, load_predictor
 from roost_models.training.backbone import Backbone, open_backbone
-from roost_models.training.children import features_of
+from roost_models.training.children import BATCH, features_of
 from roost_models.training.crossing import leave_days_out, without_day
 from roost_models.training.exporting import Exported, Plan
 from roost_models.training.figures import Figures
-from roost_models.training.head import HeadOptions, train_head
+from roost_models.training.head import HeadOptions, features_with_cache, train_head
 from roost_models.training.pictures import TrainingSet
 from roost_models.training.progress import Silent
 
@@ -200,6 +200,28 @@ def test_a_training_that_fails_leaves_nothing_behind(scenes: Path, backbone: Bac
     with pytest.raises(BadImage, match="no picture"):
         train_head(plan(tmp_path / "bundles" / "1"), spoilt, backbone, HeadOptions(), Silent())
     assert list((tmp_path / "bundles").iterdir()) == []
+
+
+def test_a_training_that_is_broken_off_goes_on_from_the_features_that_it_had(
+    scenes: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    whole, asked = labelled(scenes / "right"), list[str]()
+
+    def read(sha256: str) -> bytes:
+        asked.append(sha256)
+        if len(asked) == 80:
+            raise KeyboardInterrupt
+        return whole.read(sha256)
+
+    cut_off = TrainingSet(whole.dataset, whole.digest, read)
+    options = HeadOptions(l2=0.01, cache=tmp_path / "cache")
+    with pytest.raises(KeyboardInterrupt):
+        train_head(plan(tmp_path / "1"), cut_off, backbone, options, Silent())
+    assert not (tmp_path / "1").exists()
+    features_with_cache(cut_off.learnt, cut_off, backbone, options, Silent())
+    again = asked[80:]
+    assert len(whole.learnt) - len(again) >= 2 * BATCH  # all but what was on its way to the child
+    assert set(asked) == {item.sha256 for item in whole.learnt}
 
 
 def test_a_bundle_that_is_there_is_not_replaced(scenes: Path, backbone: Backbone, tmp_path: Path) -> None:

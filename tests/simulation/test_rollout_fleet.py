@@ -1,8 +1,9 @@
 """A fleet of 1,000 simulated devices and a roll-out, on virtual time: what halts, what passes, who was ever served."""
 
 import pytest
-from rollout_world import DAY, EXPECTED, HOUR, NEW, OLD, QUICK, START, Fleet, build, play
+from rollout_world import DAY, EXPECTED, HOUR, NEW, OLD, QUICK, START, Fleet, build, names, play
 
+from roost_broker.shares import in_share
 from roost_edge.fleet_sim.truth import Known, Truth
 from roost_edge.fleet_sim.virtual import World
 from roost_models.rollout.actions import Command
@@ -47,6 +48,18 @@ def test_a_good_bundle_reaches_everybody_who_is_there_step_by_step(seed: int) ->
     assert len(there) > 270
     assert all(device.active.digest == NEW.digest for device in there if device.phase != "failed")
     assert [(move.bundle, move.to) for move in fleet.moves] == [(NEW, "production"), (OLD, "post-production")]
+
+
+def test_the_first_device_that_would_serve_is_off_for_good_and_the_roll_out_goes_on_without_it() -> None:
+    plan = build(Fleet(devices=300, off_share=0.0), 5).controller.progress.order.plan
+    first = next(step for step in plan.steps if step.served)
+    assert first.served == 1
+    away = next(node for node in names(300) if in_share("breeds-2-5", node, first.serving))
+    fleet = build(Fleet(devices=300, off_share=0.0), 5, extra_off={away: [(0, START + 100 * DAY)]})
+    fleet.run(START + 2 * HOUR)
+    fleet.order(Command("start", "ann"))
+    fleet.run(START + 30 * DAY, stop_when_finished=True)
+    assert (fleet.halted, fleet.controller.progress.state) == (None, "complete")
 
 
 def test_devices_that_were_off_for_a_week_end_where_the_fleet_is() -> None:

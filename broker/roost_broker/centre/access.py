@@ -1,5 +1,7 @@
 """How to reach the central streams: addresses, and what we show and demand there."""
 
+import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from nats.aio.client import Client
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _DEFAULT_PORT = 4222
 
 
@@ -36,6 +38,8 @@ class NatsAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     user: str = ""
     password_file: str = ""
     """File whose first line is the password."""
+    check_name: bool = True
+    """False: any certificate that `ca` signed will do. On loopback only, for a server of one's own."""
     connect_timeout_s: float = 5
     """Patience with one server."""
 
@@ -57,8 +61,10 @@ class NatsAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise Misuse(f"{url!r} is no address of a NATS server.", "For example tls://centre.example:4222.")
         if parts.username or parts.password:
             raise Misuse("An address must not hold a password: it is shown in logs.", "Use user and password_file.")
-        if parts.hostname in _LOOPBACK:
+        if parts.hostname in LOOPBACK:
             return
+        if not self.check_name:
+            raise Misuse(f"check_name is false for {url}, beyond this machine.", "Leave it out.")
         if parts.scheme != "tls":
             raise Misuse(f"{url} is beyond this machine and not encrypted.", f"Use tls://{parts.netloc} and ca.")
         if not (self.certificate or self.credentials or self.user):
@@ -75,6 +81,9 @@ class NatsAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
         try:
             context = ssl.create_default_context(cafile=self.ca or None)
+            if not self.check_name:
+                context.check_hostname = False
+                context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # `ca` may be the very certificate
             if self.certificate:
                 context.load_cert_chain(self.certificate, self.key)
         except OSError as error:  # ssl.SSLError is one
@@ -96,29 +105,41 @@ async def connect(access: NatsAccess, *, name: str) -> "Client":
 
     Raises `NatsUnreachable`, `Misuse` (files that cannot be used).
     """
-    import nats
+    from nats.aio.client import Client
     from nats.errors import Error
 
-    async def _quiet(_: Exception) -> None:
-        """What went wrong is told by the calls that notice it."""
+    causes: list[Exception] = []
 
+    async def _noted(error: Exception) -> None:
+        """Later on, what goes wrong is told by the calls that notice it."""
+        if not connected:
+            causes.append(error)
+
+    client, connected = Client(), False
     try:
-        client = await nats.connect(
-            servers=list(access.urls),
-            name=name,
-            tls=access.tls(),
-            user=access.user or None,
-            password=access.password(),
-            user_credentials=access.credentials or None,
-            connect_timeout=max(1, round(access.connect_timeout_s)),
-            # Every server is asked twice; one that is down now stays in the list for later.
-            max_reconnect_attempts=1,
-            reconnect_time_wait=0.2,
-            error_cb=_quiet,
-        )
+        # The library's own patience is for single steps, and none at all for some of them (a refused certificate).
+        async with asyncio.timeout(2 * len(access.urls) * (access.connect_timeout_s + 1)):
+            await client.connect(
+                servers=list(access.urls),
+                name=name,
+                tls=access.tls(),
+                user=access.user or None,
+                password=access.password(),
+                user_credentials=access.credentials or None,
+                connect_timeout=max(1, round(access.connect_timeout_s)),
+                # Every server is asked twice; one that is down now stays in the list for later.
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0.2,  # type: ignore[arg-type]  # it is only slept for
+                error_cb=_noted,
+            )
+        connected = True
     except (Error, OSError, TimeoutError) as error:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(1):
+                await client.close()
+        cause = causes[-1] if causes else error  # "no servers available" alone helps nobody
         raise NatsUnreachable(
-            f"The central streams cannot be reached at {', '.join(access.urls)}: {error or type(error).__name__}.",
+            f"The central streams cannot be reached at {', '.join(access.urls)}: {cause or type(cause).__name__}.",
             "Is the centre running (`roost centre up`)? Check addresses and credentials.",
         ) from error
     client.options["max_reconnect_attempts"] = -1  # from now on for ever: a node that restarts is not given up

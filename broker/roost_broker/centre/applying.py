@@ -186,6 +186,33 @@ async def status(client: "Client", names: Iterable[str]) -> tuple[StreamStatus, 
     return tuple(found)
 
 
+async def behind(client: "Client", stream: str, subjects: str, after: int) -> int:
+    """How many messages of these subjects a stream has behind its place `after`. Raises `NatsUnreachable`."""
+    from nats.errors import Error
+    from nats.js import api
+    from nats.js.errors import NotFoundError
+
+    js = client.jetstream(timeout=10)
+    config = api.ConsumerConfig(
+        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=after + 1,
+        filter_subject=subjects,
+        ack_policy=api.AckPolicy.EXPLICIT,
+        headers_only=True,
+        inactive_threshold=5,
+        mem_storage=True,
+        num_replicas=1,
+    )
+    try:
+        made = await js.add_consumer(stream, config)  # never read: it only counts
+        await js.delete_consumer(stream, made.name)
+    except NotFoundError:
+        return 0
+    except (TimeoutError, OSError, Error) as error:
+        raise NatsUnreachable(f"JetStream does not answer for the stream {stream}: {_words(error)}.") from error
+    return made.num_pending or 0
+
+
 async def _status_of(js: "JetStreamContext", name: str) -> StreamStatus:
     info = await js.stream_info(name)
     cluster = info.cluster

@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from roost_broker.centre import credible
 from roost_broker.centre.access import NatsAccess, NatsUnreachable, connect
-from roost_broker.centre.envelope import Down, Envelope, down_headers_of, parse
-from roost_broker.centre.lanes import LaneName, down_subject_of, lane_named, node_subjects
+from roost_broker.centre.envelope import Down, Envelope, down_headers_of, headers_of
+from roost_broker.centre.lanes import LaneName, down_subject_of, lane_named, node_subjects, subject_of
 from roost_broker.centre.ordering import Orderer
 from roost_broker.centre.pulling import ConsumerGone, Pulled, Puller
 from roost_broker.errors import Malformed, PeerError
@@ -80,14 +81,14 @@ class CentreClient:
         It waits there while the device is away. Whether it may appear is up to the device's own allow-list. Raises
         `NotTaken`, `NatsUnreachable`, `Misuse` (a topic outside the base).
         """
+        message = Down(topic, payload, message_id=os.urandom(16).hex(), retained=retained)
+        return await self._acknowledged(down_subject_of(topic, self._base), payload, down_headers_of(message), topic)
+
+    async def _acknowledged(self, subject: str, payload: bytes, headers: dict[str, str], topic: str) -> int:
         from nats.errors import Error
 
-        message = Down(topic, payload, message_id=os.urandom(16).hex(), retained=retained)
-        subject = down_subject_of(topic, self._base)
         try:
-            answer = await self._client.jetstream(timeout=10).publish(
-                subject, payload, headers=down_headers_of(message)
-            )
+            answer = await self._client.jetstream(timeout=10).publish(subject, payload, headers=headers)
         except (TimeoutError, OSError) as error:
             raise NatsUnreachable(
                 f"The central streams did not acknowledge a message for {topic}.", "Is a majority of servers running?"
@@ -98,6 +99,14 @@ class CentreClient:
                 "See what is there: roost centre status.",
             ) from error
         return answer.seq
+
+    async def put_up(self, envelope: Envelope) -> int:
+        """Add a message of the centre's own to its lane, as a gateway would; returns its number in the stream.
+
+        Repeated, it is known by `Envelope.key`. Raises `NotTaken`, `NatsUnreachable`, `Misuse` (outside the base).
+        """
+        subject = subject_of(envelope.topic, envelope.lane, self._base)
+        return await self._acknowledged(subject, envelope.payload, headers_of(envelope), envelope.topic)
 
     async def latest(self, lane: LaneName) -> list[Envelope]:
         """The newest message of each topic of a lane, as it is now. Raises `NoStream`, `NatsUnreachable`."""
@@ -114,7 +123,7 @@ class CentreClient:
                 left = messages[-1].waiting
                 for message in messages:
                     try:
-                        found.append(parse(message.headers, message.payload, message.stored_ms))
+                        found.append(self._believed(message))
                     except Malformed:
                         self.counts["refused"] += 1
         return found
@@ -157,11 +166,14 @@ class CentreClient:
         now = time.monotonic_ns()
         before = order.expire(now)
         try:
-            envelope = parse(message.headers, message.payload, message.stored_ms)
+            envelope = self._believed(message)
         except Malformed:
             self.counts["refused"] += 1
             return before
         return (*before, *order.take(envelope, now))
+
+    def _believed(self, message: Pulled) -> Envelope:
+        return credible.read(message.subject, message.headers, message.payload, message.stored_ms, base=self._base)
 
     async def _feed(self, lane: LaneName, start: Start, ways: "asyncio.Queue[Pulled | BaseException]") -> None:
         """Read one lane for ever; after the loss of the consumer, go on behind the last message."""

@@ -1,5 +1,7 @@
 """What a NATS server of the centre is told, every line of its configuration with its reason."""
 
+import os
+
 import msgspec
 
 from roost_broker.errors import Misuse
@@ -28,6 +30,9 @@ class NatsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Authority that signed the clients' certificates: then each client must show one."""
     users_file: str = ""
     """Who may do what: the inside of an `authorization` block in NATS' own format (docs/centre.md shows one)."""
+    user: str = ""
+    """As whom the centre itself uses this server, where there is a `users_file`; with `password_file`."""
+    password_file: str = ""
     cluster: str = ""
     """Name of the cluster; empty: a single server."""
     cluster_port: int = 6222
@@ -49,6 +54,8 @@ class NatsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise Misuse(f"server.{name} is {getattr(self, name)!r}.", "Leave out quotes and control characters.")
         if bool(self.certificate) != bool(self.key):
             raise Misuse("server.certificate and server.key belong together.", "Give both or neither.")
+        if bool(self.user) != bool(self.password_file):
+            raise Misuse("server.user and server.password_file belong together.", "Give both or neither.")
         if self.cluster and len(self.routes) < 3:
             raise Misuse("A cluster needs three servers to outlive one.", "Name the cluster ports of all in routes.")
         if self.host in _LOOPBACK:
@@ -94,7 +101,9 @@ write_deadline: "10s"
     if settings.certificate:
         blocks.append("# What travels between machines is encrypted.\n" + _tls(settings))
     if settings.users_file:
-        blocks.append(f'authorization {{\n  include "{settings.users_file}"\n}}\n')
+        # NATS looks for what is included below the configuration's folder, even for a path from the root.
+        users = os.path.relpath(settings.users_file, settings.folder)
+        blocks.append(f'authorization {{\n  include "{users}"\n}}\n')
     if settings.cluster:
         blocks.append(_cluster(settings))
     return "\n".join(blocks)

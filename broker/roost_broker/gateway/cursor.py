@@ -54,6 +54,7 @@ class Cursor:
         self._next = 0  # index in _rows of what to send next
         self._floors: dict[int, int] = {}  # number → `known` when it was sent first
         self._known = position  # nothing that is not settled and was never sent can lie up to this place
+        self._first_time: set[int] = set()  # on their way, and certainly never sent before
         self._failures = 0
         self._again_at = 0
         self._reach = last  # numbers up to here may have been sent: by an earlier process, later by this one
@@ -140,6 +141,7 @@ class Cursor:
         """The link is gone, and with it every acknowledgement that was on its way."""
         self.state = "away"
         self._flying.clear()
+        self._first_time.clear()
         self._failures = 0
 
     def fates(self, present: Mapping[int, int], tail: int) -> str:
@@ -168,12 +170,21 @@ class Cursor:
     def sent(self, row: Row, now: int) -> None:
         """`row`, which was `ready`, leaves now."""
         self._flying[row.seq] = now + self._ack_timeout
-        self._reach = max(self._reach, row.seq)
+        if row.seq > self._reach:
+            self._first_time.add(row.seq)
+            self._reach = row.seq
         self._floors.setdefault(row.seq, self._known or 0)
         self._next += 1
 
-    def acked(self, seq: int, place: int) -> str:
-        """The centre has `seq` safely, at `place` of its stream. Returns the outcome's name."""
+    def acked(self, seq: int, place: int, *, again: bool = False) -> str:
+        """The centre has `seq` safely, at `place` of its stream. Returns the outcome's name.
+
+        `again`: the centre had that number before. For one that was never sent before this is "twin": another gateway
+        gives the same numbers, and ours is not there.
+        """
+        if again and seq in self._first_time:
+            return "twin"
+        self._first_time.discard(seq)
         if seq <= self.settled or seq in self._done:
             self._flying.pop(seq, None)
             return "acked-twice"
@@ -188,6 +199,7 @@ class Cursor:
 
     def failed(self, seq: int, now: int) -> str:
         """No acknowledgement will come for `seq`, or none came in time."""
+        self._first_time.discard(seq)
         if self._flying.pop(seq, None) is None:
             return "failed-late"
         if self.state in ("open", "probing"):

@@ -62,6 +62,8 @@ class Acked:
     lane: LaneName
     seq: int
     place: int
+    again: bool = False
+    """It had this number before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,13 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """The stream holds numbers that this outbox never gave (it went back in time, or has a twin): take a new name."""
+    """The stream holds numbers that this outbox never gave (it went back in time, or has a twin): take a new name.
+
+    `present`: what it holds of this lane; None when it was not asked.
+    """
 
     lane: LaneName
-    present: frozenset[int]
+    present: frozenset[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +225,12 @@ class Dispatcher:
             case Loaded(lane, after, rows):
                 actions = []
                 self._cursors[lane].rows_loaded(after, rows)
-            case Acked(lane, seq, place):
+            case Acked(lane, seq, place, again):
                 self._landed(lane, seq)
-                actions = [Noted(self._cursors[lane].acked(seq, place))]
+                outcome = self._cursors[lane].acked(seq, place, again=again)
+                if outcome == "twin":
+                    return Noted("outbox-has-twin"), Renew(lane, None)
+                actions = [Noted(outcome)]
                 self._cursors[lane].drained(now)
             case Failed():
                 actions = self._failed(event, now)

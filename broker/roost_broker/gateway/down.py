@@ -5,7 +5,8 @@ Rules:
 1. A durable consumer for each device: what was said while the link was away comes when it is back, once.
 2. The centre's message is acknowledged when the broker has taken it, or when it was refused for good.
 3. Refused is told by name: `not-allowed` (the settings), `not-a-topic`, `malformed`, `misplaced` (a message of a kind
-   that does not belong on that topic). A refusal is counted and told as an event.
+   that does not belong on that topic, or one to be retained where nothing is: an order would be obeyed for ever).
+   A refusal is counted and told as an event.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ _POLL_S = 20.0
 _PAUSE_S = 2.0
 
 
-def judge(choice: Choice, base: str, subject: str, payload: bytes) -> tuple[str, str]:
+def judge(choice: Choice, base: str, subject: str, payload: bytes, *, retained: bool = False) -> tuple[str, str]:
     """The topic that a message from the centre may be published on, or "" and why it may not. Pure."""
     try:
         topic = topic_of(subject)
@@ -47,7 +48,7 @@ def judge(choice: Choice, base: str, subject: str, payload: bytes) -> tuple[str,
     except Malformed:
         return "", "malformed"
     entry = entry_of(topic, base)
-    if entry is None or not isinstance(message, entry.content):
+    if entry is None or not isinstance(message, entry.content) or (retained and not entry.retained):
         return "", "misplaced"
     return topic, ""
 
@@ -107,7 +108,7 @@ class Downward:
 
         name = f"gateway-{'all' if node == '+' else node}"
         config = api.ConsumerConfig(
-            durable_name=name, filter_subject=subjects, ack_policy=api.AckPolicy.EXPLICIT, ack_wait=30
+            name=name, durable_name=name, filter_subject=subjects, ack_policy=api.AckPolicy.EXPLICIT, ack_wait=30
         )
         await client.jetstream().add_consumer(DOWN_STREAM, config)
         async with Puller(client, DOWN_STREAM, name, batch=_BATCH, expires_s=_POLL_S) as puller:
@@ -116,13 +117,13 @@ class Downward:
                     await self._one(puller, message)
 
     async def _one(self, puller: Puller, message: Pulled) -> None:
-        topic, cause = judge(self._choice, self._base, message.subject, message.payload)
+        retain = message.headers.get(RETAINED) == "1"
+        topic, cause = judge(self._choice, self._base, message.subject, message.payload, retained=retain)
         if cause:
             self._counts[f"down-{cause}"] += 1
             self._refused(cause, message.subject)
             await puller.refuse([message])
             return
-        retain = message.headers.get(RETAINED) == "1"
         try:
             await self._bus.publish(topic, message.payload, retain=retain)
         except (QueueFull, PeerError):

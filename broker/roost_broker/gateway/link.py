@@ -74,6 +74,9 @@ class CentreLink:
         self._inbox = ""
         self._gone = asyncio.Event()
         self._complaint = ""
+        self._asking: dict[LaneName, asyncio.Lock] = {lane: asyncio.Lock() for lane in LANE_NAMES}
+        self.denied = 0
+        """How often the centre said that we may not do what we tried."""
         self.duplicates = 0
         """Acknowledgements that said: this one was there already."""
         self.bytes_sent = 0
@@ -129,8 +132,11 @@ class CentreLink:
         async def lost() -> None:
             gone.set()
 
-        async def quiet(_: Exception) -> None:
-            """What went wrong is told by the calls that notice it."""
+        async def failed(error: Exception) -> None:
+            """What went wrong is told by the calls that notice it; no call notices that something is forbidden."""
+            if "permissions" in str(error).lower():
+                self.denied += 1
+                self._complain(str(error))
 
         client = Client()
         try:
@@ -144,10 +150,11 @@ class CentreLink:
                     password=self._access.password(),
                     user_credentials=self._access.credentials or None,
                     connect_timeout=max(1, round(self._access.connect_timeout_s)),
+                    inbox_prefix=f"_INBOX.{self._name}".encode(),  # so that the server can keep others' answers from us
                     allow_reconnect=False,
                     ping_interval=_PING_S,
                     max_outstanding_pings=2,
-                    error_cb=quiet,
+                    error_cb=failed,
                     disconnected_cb=lost,
                     closed_cb=lost,
                 )
@@ -209,7 +216,7 @@ class CentreLink:
             self._tell(Failed(lane, seq, cause, forever=answer.error.err_code == _TOO_LARGE))
             return
         self.duplicates += answer.duplicate
-        self._tell(Acked(lane, seq, answer.seq))
+        self._tell(Acked(lane, seq, answer.seq, answer.duplicate))
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -220,6 +227,12 @@ class CentreLink:
 
         None when it cannot be told now.
         """
+        async with self._asking[lane]:  # its reader has one name
+            return await self._ask(lane, position, outbox, nodes)
+
+    async def _ask(
+        self, lane: LaneName, position: int | None, outbox: str, nodes: tuple[str, ...]
+    ) -> tuple[dict[int, int], int] | None:
         from nats.errors import Error
         from nats.js.errors import Error as StreamError
 
@@ -244,8 +257,10 @@ class CentreLink:
         self, client: "Client", stream: str, subjects: str, start: int, lane: LaneName, outbox: str
     ) -> dict[int, int]:
         from nats.js import api
+        from nats.js.errors import NotFoundError
 
         config = api.ConsumerConfig(
+            name=self._name,  # and not a random one: a server's permissions can name it
             deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=start,
             filter_subject=subjects,
@@ -257,6 +272,8 @@ class CentreLink:
             num_replicas=1,
         )
         streams = client.jetstream(timeout=_CALL_S)
+        with contextlib.suppress(NotFoundError):  # left by a connection that was lost in the middle of this
+            await streams.delete_consumer(stream, self._name)
         made = await streams.add_consumer(stream, config)
         found: dict[int, int] = {}
         try:

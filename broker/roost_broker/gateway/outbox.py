@@ -28,6 +28,7 @@ from roost_broker.centre.lanes import LANE_NAMES, LaneName
 from roost_broker.errors import PeerError
 from roost_broker.gateway.dispatch import LaneStanding
 from roost_broker.gateway.rows import Arrival, Row, Stamp, size_of
+from roost_broker.transaction import Transaction
 
 _log = logging.getLogger(__name__)
 _SHIFT = 48
@@ -130,7 +131,7 @@ class Outbox:
         self.fresh = found is None
         self.name: str = os.urandom(16).hex() if found is None else str(found[0])
         self._lanes = {lane: _Lane() for lane in LANE_NAMES}
-        with _Transaction(self._db):
+        with Transaction(self._db):
             self._db.execute("INSERT OR IGNORE INTO fact VALUES ('outbox', ?)", (self.name,))
             self._db.execute("INSERT OR IGNORE INTO boot (name) VALUES (?)", (self._boot,))
             for number, settled, last, position, size, rows in self._db.execute("SELECT * FROM lane").fetchall():
@@ -214,7 +215,7 @@ class Outbox:
         news: list[bytes] = []
         retained: dict[str, bytes] = {}
         try:
-            with _Transaction(self._db):
+            with Transaction(self._db):
                 for one in batch:
                     self._add(one, added, news, retained)
                 self._note_frames(batch, added)
@@ -297,7 +298,7 @@ class Outbox:
         # No sync: it would wear the card, and a lost deletion only means to ask the stream once more.
         self._db.execute("PRAGMA synchronous=NORMAL")
         try:
-            with _Transaction(self._db):
+            with Transaction(self._db):
                 for lane in lanes:
                     self._forget_one(lane)
                 self._save_lanes()
@@ -319,7 +320,7 @@ class Outbox:
 
     def give_up(self, lane: LaneName, seq: int) -> None:
         """Put a gap in the place of one message."""
-        with _Transaction(self._db):
+        with Transaction(self._db):
             self._make_gap(lane, seq, seq)
             self._save_lanes()
 
@@ -383,7 +384,7 @@ class Outbox:
         Returns how many messages were renumbered.
         """
         moved = 0
-        with _Transaction(self._db):
+        with Transaction(self._db):
             self.name = os.urandom(16).hex()
             self._db.execute("REPLACE INTO fact VALUES ('outbox', ?)", (self.name,))
             for lane, one in self._lanes.items():
@@ -454,7 +455,7 @@ class Outbox:
         """A picture is at the centre, or will never be."""
         self._db.execute("PRAGMA synchronous=NORMAL")
         try:
-            with _Transaction(self._db):
+            with Transaction(self._db):
                 self.frames_waiting -= self._db.execute("DELETE FROM frame WHERE sha256 = ?", (sha256,)).rowcount
                 if uploaded:
                     self._uploaded[sha256] = None
@@ -468,21 +469,3 @@ class Outbox:
 
 def _id(lane: LaneName, seq: int) -> int:
     return (LANE_NAMES.index(lane) << _SHIFT) + seq
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK when something was raised."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:  # SQLite itself rolls back when the medium is full
-                self._db.execute("ROLLBACK")

@@ -137,13 +137,14 @@ class Pictures:
         """Put a picture into the bucket, piece by piece."""
         own = f"{name[:24]}{self._outbox.name[:8]}"
         pieces = f"$O.{FRAMES_BUCKET}.C.{own}"
-        await streams.purge_stream(_STREAM, subject=pieces)
         step = self._settings.frames.chunk_bytes
         count = 0
         for begin in range(0, len(data), step):
             piece = data[begin : begin + step]
             await self._turn(len(piece))
-            await streams.publish(pieces, piece, stream=_STREAM)
+            # The first takes out what an earlier try left behind.
+            headers = None if begin else {"Nats-Rollup": "sub"}
+            await streams.publish(pieces, piece, stream=_STREAM, headers=headers)
             count += 1
         record = {
             "name": name,

@@ -304,16 +304,17 @@ class Gateway:
         if generation == self._generation:
             self._happened(Fates(lane, None) if answer is None else Fates(lane, answer[0], answer[1]))
 
-    async def _renew(self, lane: LaneName, present: frozenset[int]) -> None:
+    async def _renew(self, lane: LaneName, present: frozenset[int] | None) -> None:
         """The outbox takes a new identity; what the centre has under the old one is not sent again."""
-        held: dict[LaneName, frozenset[int]] = {lane: present}
+        held: dict[LaneName, frozenset[int]] = {} if present is None else {lane: present}
         standing = self._outbox.standing()
         for other in LANE_NAMES:
-            if other != lane and standing[other].last:
+            if other not in held and standing[other].last:
                 answer = await self._link.ask(other, standing[other].position, self._outbox.name, self._choice.nodes)
                 held[other] = frozenset(answer[0]) if answer is not None else frozenset()
         old = self._outbox.name
-        self._settled.clear()
+        settled, self._settled = self._settled, {}
+        await self._disk.call(self._outbox.settle_all, settled)
         self._generation += 1
         self._link.hang_up()  # acknowledgements of old numbers must not be taken for new ones
         moved = await self._disk.call(self._outbox.renew, held)
@@ -322,6 +323,8 @@ class Gateway:
         self._announcer.say("outbox-renewed", text)
         self._dispatcher = Dispatcher(self._settings, self._outbox.standing(), self._bucket)
         self._events.clear()
+        if self._link.up:  # the new link may have been told while the outbox was being renamed
+            self._happened(Linked(True))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -367,4 +370,5 @@ class Gateway:
             "frames-waiting": self._outbox.frames_waiting,
             "bytes-sent": self._link.bytes_sent,
             "duplicates": self._link.duplicates,
+            "denied": self._link.denied,
         }

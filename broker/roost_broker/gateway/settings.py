@@ -105,6 +105,12 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if self.rate_bytes_s:
             _check_range("rate_bytes_s", self.rate_bytes_s, 100, 10**10)
 
+    def confirms(self, node: str) -> bool:
+        """Whether the gateway of device `node` gives receipts for the inputs of that same device."""
+        covered = not self.nodes or self.nodes == ("+",) or node in self.nodes
+        left_out = any(one in ("#", "+/input", "+/#", "+/+") for one in self.leave_out)
+        return self.receipts and covered and "inputs" in self.lanes and not left_out
+
     def _check_choice(self) -> None:
         for node in self.nodes:
             good = is_name(node) or self.nodes == ("+",)

@@ -22,6 +22,7 @@ import msgspec
 
 from roost_broker.clock import MS, SECOND, looks_synced
 from roost_broker.errors import PeerError
+from roost_broker.transaction import Transaction
 from roost_edge.alerts.sightings import REMEMBERED, Key, Sighting
 
 _TABLES = """
@@ -117,7 +118,7 @@ class Outbox:
     def commit(self, changes: Changes, *, monotonic_ns: int, wall_ns: int) -> int:
         """Keep `changes`, whole and durably. Returns how many waiting letters were dropped to stay within the bound."""
         stamp = (self._boot, monotonic_ns, wall_ns)
-        with self._transaction():
+        with Transaction(self._db):
             self._db.execute("REPLACE INTO fact VALUES ('boot', ?)", (self._boot,))
             for key, sighting in changes.save.items():
                 if sighting is None:
@@ -150,7 +151,7 @@ class Outbox:
         # No sync here, it would wear the card: a lost deletion only means the same bytes once more (rule 2).
         self._db.execute("PRAGMA synchronous=NORMAL")
         try:
-            with self._transaction():
+            with Transaction(self._db):
                 self._db.executemany("DELETE FROM waiting WHERE seq = ?", [(seq,) for seq in seqs])
         finally:
             self._db.execute("PRAGMA synchronous=FULL")
@@ -174,22 +175,3 @@ class Outbox:
         if not (looks_synced(wall_then) and looks_synced(wall_now)):
             return 0.0  # nobody can know: better an old alert than a lost one
         return max(0, (wall_now - wall_then) // MS) / 1000
-
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK when something was raised."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self._db.execute("COMMIT")
-        elif self._db.in_transaction:  # SQLite itself rolls back when the medium is full
-            self._db.execute("ROLLBACK")

@@ -51,6 +51,7 @@ class Asking:
         role: str,
         settings: CaptureSettings,
         tracer: Tracer | None = None,
+        forwarded: bool = False,
     ) -> None:
         self._return_address = topics.results(camera.camera)
         self._camera = camera.camera
@@ -61,6 +62,7 @@ class Asking:
         self._role = role
         self._settings = settings
         self._tracer = tracer
+        self._awaits_gateway = forwarded
         self._until_trim = 0
 
     def ask(self, frame: Frame, event_id: str) -> Asked:
@@ -94,7 +96,7 @@ class Asking:
             input=Input(frame=reference),
         )
         payload = encode(request)
-        self._log.accept(request, payload, accepted_wall_ms=wall // MS)
+        self._log.accept(request, payload, accepted_wall_ms=wall // MS, forwarded=not self._awaits_gateway)
         if not traced:
             return Asked(request_id, payload)
         accepted = self._clock.monotonic_ns()
@@ -133,6 +135,10 @@ class Asking:
     def open_requests(self) -> list[OpenRequest]:
         """What an earlier process left open."""
         return self._log.open_requests()
+
+    def forwarded(self, request_ids: tuple[str, ...]) -> None:
+        """Commit that the gateway has these, or that they are given up for the centre."""
+        self._log.forwarded(request_ids)
 
     def receipt(self, receipt: Receipt) -> Outcome:
         """Commit a receipt."""

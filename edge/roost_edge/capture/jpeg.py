@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roost_broker.errors import Misuse
+from roost_broker.jpeg_comment import RENDERED, comment_of, is_rendered, with_comment
 from roost_edge.capture.settings import CaptureSettings
 from roost_edge.sources.scale import fit
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from roost_edge.sources.frame import Frame, Image
 
 _LOWEST_QUALITY = 40
+_LONGEST_NOTE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,19 @@ class Jpeg:
 
 
 def jpeg_of(frame: Frame, settings: CaptureSettings) -> Jpeg:
-    """The frame as JPEG: its own file where that is within bounds, else encoded, smaller and coarser as needed."""
+    """The frame as JPEG: its own file where that is within bounds, else encoded, smaller and coarser as needed.
+
+    A rendered picture says so in its comment, whatever becomes of it: nobody is to take figures from it for real ones.
+    """
     image = fit(frame.image, settings.max_width, settings.max_height)
     untouched = image is frame.image
     if untouched and frame.encoded is not None and len(frame.encoded) <= settings.max_frame_bytes:
         return Jpeg(frame.encoded, image.shape[1], image.shape[0])
-    quality = settings.jpeg_quality
+    quality, note = settings.jpeg_quality, _note(frame)
     while True:
         data = _encode(image, quality)
+        if note:
+            data = with_comment(data, note)
         if len(data) <= settings.max_frame_bytes:
             return Jpeg(data, image.shape[1], image.shape[0])
         if quality > _LOWEST_QUALITY:
@@ -41,6 +48,15 @@ def jpeg_of(frame: Frame, settings: CaptureSettings) -> Jpeg:
             image = fit(image, image.shape[1] // 2, image.shape[0] // 2)
         else:
             raise Misuse(f"No picture fits into {settings.max_frame_bytes} bytes.", "Raise max_frame_bytes.")
+
+
+def _note(frame: Frame) -> str:
+    """The comment of a rendered picture; empty for any other, whose comment is nobody's business."""
+    if frame.rendered_by:
+        return f"{RENDERED}{frame.rendered_by}"[:_LONGEST_NOTE]
+    if frame.encoded is not None and is_rendered(frame.encoded):
+        return comment_of(frame.encoded).decode("utf-8", "replace")[:_LONGEST_NOTE]
+    return ""
 
 
 def _encode(image: Image, quality: int) -> bytes:

@@ -16,12 +16,12 @@ from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import SECOND, Clock
 from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed, QueueFull
-from roost_broker.messages import Receipt, Result, decode
-from roost_broker.receipts import from_gateway
+from roost_broker.messages import Receipt, Result, RoleState, decode
+from roost_broker.receipts import GATEWAY, from_gateway
 from roost_broker.topics import TaskTopics
 from roost_broker.tracing import Tracer, span
 from roost_broker.worker import Worker
-from roost_edge.capture import redelivery
+from roost_edge.capture import forwarding, redelivery
 from roost_edge.capture.asking import Asked, Asking
 from roost_edge.capture.request_log import Outcome
 from roost_edge.capture.settings import CaptureSettings
@@ -56,6 +56,7 @@ class Pursuit:
         counts: Counter[str],
         failed: Callable[["asyncio.Future[Any]"], bool],
         tracer: Tracer | None = None,
+        forwarded: bool = False,
     ) -> None:
         self._bus = bus
         self._raw = topics.raw
@@ -66,6 +67,7 @@ class Pursuit:
         self._failed = failed
         self._dead_letters = DeadLetters(bus, topics.deadletter, reader, clock)
         self._redelivery = redelivery.Redelivery(settings)
+        self._forwarding = forwarding.Forwarding(settings, expected=forwarded)
         self._payloads: dict[str, bytes] = {}
         self._tracer = tracer
         self._traced: dict[str, Asked] = {}  # until they are published for the first time
@@ -74,21 +76,43 @@ class Pursuit:
         """Set whenever something may have become less; whoever waits clears it."""
         bus.subscribe(topics.results(requester), self._on_result)
         bus.subscribe(topics.receipts, self._on_receipt)
+        if forwarded:
+            bus.subscribe(topics.device.role(GATEWAY), self._on_gateway)
         bus.on_connection(lambda up: self._handle(redelivery.LinkChanged(up)))
 
     def __len__(self) -> int:
         """Open requests."""
         return len(self._redelivery)
 
+    @property
+    def forwards(self) -> bool:
+        """Whether there is a gateway that gives receipts."""
+        return self._forwarding.expected
+
+    @property
+    def unforwarded(self) -> int:
+        """Requests archived and answered here for which the gateway's receipt is awaited."""
+        return len(self._forwarding)
+
     async def resume(self) -> None:
         """Take up what an earlier process left open."""
-        for left in await self._disk_thread.call(self._asking.open_requests):
+        found = await self._disk_thread.call(self._asking.open_requests)
+        if not self.forwards:  # there was a gateway, and is none any more
+            await self._disk_thread.call(self._asking.forwarded, tuple(left.request_id for left in found))
+        for left in found:
             self._payloads[left.request_id] = left.payload
-            self._handle(redelivery.Accepted(left.request_id, left.attempts, left.receipt, left.result))
+            if not left.forwarded:
+                self._forwarding.accepted(left.request_id)
+            if left.receipt and left.result:
+                now = self._clock.monotonic_ns()
+                self._forward(self._forwarding.closed(left.request_id, left.attempts, now))
+            else:
+                self._handle(redelivery.Accepted(left.request_id, left.attempts, left.receipt, left.result))
 
     def accepted(self, asked: Asked) -> None:
         """A new request is in the log."""
         self._payloads[asked.request_id] = asked.payload
+        self._forwarding.accepted(asked.request_id)
         if asked.steps:
             self._traced[asked.request_id] = asked
         self._handle(redelivery.Accepted(asked.request_id))
@@ -116,13 +140,31 @@ class Pursuit:
                 case redelivery.Publish(request_id, 1):
                     self._send(request_id, self._payloads[request_id])
                 case redelivery.Publish(request_id, attempt):
-                    self._counts["republished"] += 1
-                    payload = self._payloads[request_id]
-                    again = self._disk_thread.call(self._asking.again, request_id, payload, attempt)
-                    again.add_done_callback(partial(self._on_again, request_id))
-                case redelivery.Closed(request_id):
-                    self._payloads.pop(request_id, None)
+                    self._ask_again(request_id, attempt)
+                case redelivery.Closed(request_id, attempts):
                     self._traced.pop(request_id, None)
+                    self._forward(self._forwarding.closed(request_id, attempts, self._clock.monotonic_ns()))
+
+    def _forward(self, actions: Iterable[forwarding.Action]) -> None:
+        """What is done for the gateway's sake."""
+        given_up: list[str] = []
+        for action in actions:
+            match action:
+                case redelivery.Publish(request_id, attempt):
+                    self._ask_again(request_id, attempt)
+                case forwarding.Done(request_id, lost):
+                    self._payloads.pop(request_id, None)
+                    if lost:
+                        self._counts["unforwarded-given-up"] += 1
+                        given_up.append(request_id)
+        if given_up:
+            self._disk_thread.call(self._asking.forwarded, tuple(given_up)).add_done_callback(self._failed)
+
+    def _ask_again(self, request_id: str, attempt: int) -> None:
+        self._counts["republished"] += 1
+        payload = self._payloads[request_id]
+        again = self._disk_thread.call(self._asking.again, request_id, payload, attempt)
+        again.add_done_callback(partial(self._on_again, request_id))
 
     def _on_again(self, request_id: str, again: "asyncio.Future[bytes]") -> None:
         if not self._failed(again):
@@ -136,13 +178,17 @@ class Pursuit:
                 _log.warning("Request %s was not taken by the broker: %s", request_id, done.exception())
             else:
                 self._tell(request_id, begun)
-            self._handle(redelivery.PublicationEnded(request_id))
+            self._ended(request_id)
 
         try:
             self._bus.publish(self._raw, payload).add_done_callback(ended)
         except QueueFull:
             self._counts["queue-full"] += 1
-            self._handle(redelivery.PublicationEnded(request_id))
+            self._ended(request_id)
+
+    def _ended(self, request_id: str) -> None:
+        self._handle(redelivery.PublicationEnded(request_id))
+        self._forward(self._forwarding.ended(request_id, self._clock.monotonic_ns()))
 
     def _tell(self, request_id: str, begun: int) -> None:
         """The broker has a traced request for the first time."""
@@ -177,12 +223,33 @@ class Pursuit:
             self._refuse(delivery, f"A {type(message).__name__} among receipts; only receipts belong there.")
             return
         if from_gateway(message):  # safe on its way to the centre; what closes a request is the archive here
-            self._counts["gateway-receipts"] += 1
-            delivery.ack()
+            self._on_forwarded(message.request_id, delivery)
             return
         storing = self._disk_thread.call(self._asking.receipt, message)
         seen = redelivery.ReceiptSeen(message.request_id)
         storing.add_done_callback(lambda done: self._on_stored(done, delivery, seen, "receipt"))
+
+    def _on_forwarded(self, request_id: str, delivery: Delivery) -> None:
+        self._counts["gateway-receipts"] += 1
+        if not self._forwarding.expected:
+            delivery.ack()
+            return
+        storing = self._disk_thread.call(self._asking.forwarded, (request_id,))
+
+        def stored(done: "asyncio.Future[None]") -> None:
+            if not self._failed(done):
+                self._forward(self._forwarding.receipt(request_id))
+                delivery.ack()
+
+        storing.add_done_callback(stored)
+
+    def _on_gateway(self, delivery: Delivery) -> None:
+        """It says so at every connection and every few seconds; off, it says nothing, and nothing is asked again."""
+        delivery.ack()
+        with contextlib.suppress(Malformed):
+            message = decode(delivery.payload)
+            if isinstance(message, RoleState) and message.state == "ready":
+                self._forward(self._forwarding.gateway_ready(self._clock.monotonic_ns()))
 
     def _refuse(self, delivery: Delivery, reason: str) -> None:
         self._counts["unreadable"] += 1

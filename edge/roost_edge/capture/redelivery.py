@@ -11,7 +11,7 @@
 Not done here: bytes, topics, the log.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from roost_broker.clock import MS, SECOND
@@ -71,9 +71,10 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Archived and answered: forget it."""
+    """Archived and answered."""
 
     request_id: str
+    attempts: int = field(default=1, compare=False)
 
 
 Event: TypeAlias = Accepted | PublicationEnded | ReceiptSeen | ResultSeen | LinkChanged
@@ -171,4 +172,4 @@ class Redelivery:
         if entry is None or not (entry.receipt and entry.result):
             return ()
         del self._open[request_id]
-        return (Closed(request_id),)
+        return (Closed(request_id, entry.attempts),)

@@ -6,14 +6,15 @@
    is a `second-answer`: counted, never stored over the first.
 4. Receipts and results are committed before they are acknowledged to the broker. They are not synced one by one: what a
    power cut takes of them is open again, is asked again, and every consumer is idempotent.
-5. Bounded: closed rows are trimmed by age and number. Open rows never are; capture bounds them (`max_open`).
+5. A request that the gateway is to forward is noted as `unforwarded` with its acceptance, until the gateway's receipt.
+6. Bounded: closed rows are trimmed by age and number. Open rows never are; capture bounds them (`max_open`).
 
 One writer per file, in one thread at a time; any number of readers (`request_summary`). Plain sqlite3, because
 sqlite-utils would cost this role 26 MB.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +63,13 @@ CREATE TABLE totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 
 
+_UNFORWARDED = "CREATE TABLE IF NOT EXISTS unforwarded (request_id TEXT PRIMARY KEY) WITHOUT ROWID"
+"""Beside the schema: logs that were begun without it go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
-    """An accepted request that has not been both archived and answered."""
+    """An accepted request that has not been archived, answered and, where there is a gateway, forwarded."""
 
     request_id: str
     payload: bytes
@@ -72,6 +77,8 @@ class OpenRequest:
     attempts: int
     receipt: bool
     result: bool
+    forwarded: bool = True
+    """False: the gateway's receipt is awaited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,7 @@ class RequestLog:
                 f"The request log {self.path} has format {version}, this version reads {_SCHEMA_VERSION}.",
                 "Use the version of Roost that wrote it, or move the file away.",
             )
+        self._conn.execute(_UNFORWARDED)
 
     def __enter__(self) -> "RequestLog":
         return self
@@ -149,8 +157,10 @@ class RequestLog:
         """The next number of this boot; durable, and so never used again, once its request is accepted."""
         return self._last_seq + 1
 
-    def accept(self, request: Request, payload: bytes, *, accepted_wall_ms: int) -> None:
+    def accept(self, request: Request, payload: bytes, *, accepted_wall_ms: int, forwarded: bool = True) -> None:
         """Write and sync a request; from now on it is *accepted*. `request.issued` is required.
+
+        `forwarded` false: the gateway's receipt for it is awaited too.
 
         Raises `Misuse` for an id or a sequence number that is already in the log.
         """
@@ -169,6 +179,8 @@ class RequestLog:
                         *((frame.sha256, frame.bytes, 1) if frame else (None, 0, 0)),
                     ),
                 )
+                if not forwarded:
+                    conn.execute("INSERT INTO unforwarded VALUES (?)", (request.request_id,))
                 conn.execute(
                     "INSERT INTO sequences VALUES (?, ?)"
                     " ON CONFLICT (boot) DO UPDATE SET last = MAX(last, excluded.last)",
@@ -203,6 +215,11 @@ class RequestLog:
             conn.execute("UPDATE requests SET receipt_wall_ms = ? WHERE request_id = ?", (wall_ms, receipt.request_id))
         return "recorded"
 
+    def forwarded(self, request_ids: Iterable[str]) -> None:
+        """The gateway has these, or they are given up: no longer awaited."""
+        with self._transaction(synced=False) as conn:
+            conn.executemany("DELETE FROM unforwarded WHERE request_id = ?", [(one,) for one in request_ids])
+
     def result(self, result: Result, payload: bytes, *, arrived_ns: int, wall_ms: int) -> Outcome:
         """Store an official result. `arrived_ns`: monotonic, when it reached this process."""
         with self._transaction(synced=False) as conn:
@@ -234,12 +251,13 @@ class RequestLog:
     # What capture reads
 
     def open_requests(self) -> list[OpenRequest]:
-        """All open requests, oldest first."""
+        """All open requests and those that the gateway has not told of, oldest first."""
         rows = self._conn.execute(
-            "SELECT request_id, payload, attempts, receipt_wall_ms IS NOT NULL, result_wall_ms IS NOT NULL"
-            " FROM open_requests ORDER BY accepted_wall_ms, seq"
+            "SELECT request_id, payload, attempts, receipt_wall_ms IS NOT NULL, result_wall_ms IS NOT NULL,"
+            " request_id NOT IN unforwarded FROM requests WHERE request_id IN unforwarded"
+            " OR receipt_wall_ms IS NULL OR result_wall_ms IS NULL ORDER BY accepted_wall_ms, seq"
         )
-        return [OpenRequest(row[0], row[1], row[2], bool(row[3]), bool(row[4])) for row in rows]
+        return [OpenRequest(row[0], row[1], row[2], bool(row[3]), bool(row[4]), bool(row[5])) for row in rows]
 
     # What keeps it bounded
 
@@ -258,7 +276,8 @@ class RequestLog:
                 " ORDER BY accepted_wall_ms, seq LIMIT ?)",
                 (before_wall_ms, max(0, total - keep)),
             ).fetchall()
-            conn.executemany("DELETE FROM requests WHERE request_id = ?", [(row[0],) for row in doomed])
+            for table in ("requests", "unforwarded"):
+                conn.executemany(f"DELETE FROM {table} WHERE request_id = ?", [(row[0],) for row in doomed])  # noqa: S608  # our own two names
             conn.execute(
                 "INSERT INTO totals VALUES ('trimmed', ?)"
                 " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",

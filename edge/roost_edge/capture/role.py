@@ -48,7 +48,8 @@ T = TypeVar("T")
 class Capture:
     """Construct, then `run`. `bus` is not started yet; `log` is closed by whoever made it, after `run`.
 
-    Requests return to `topics.results(<camera>)`. `role` names the retained state (`roles/<role>`).
+    Requests return to `topics.results(<camera>)`. `role` names the retained state (`roles/<role>`). `forwarded`: this
+    device's gateway gives receipts, and requests are asked again until theirs has come.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Capture:
         settings: CaptureSettings | None = None,
         role: str = "capture",
         tracer: Tracer | None = None,
+        forwarded: bool = False,
     ) -> None:
         self._settings = settings or CaptureSettings()
         self._bus = bus
@@ -84,7 +86,13 @@ class Capture:
         self._camera_thread = Worker(f"camera {camera.camera}")
         self._disk_thread = Worker(f"disk {camera.camera}")
         self._asking = Asking(
-            *(topics, camera, log, frames), clock=clock, node=node, role=role, settings=self._settings, tracer=tracer
+            *(topics, camera, log, frames),
+            clock=clock,
+            node=node,
+            role=role,
+            settings=self._settings,
+            tracer=tracer,
+            forwarded=forwarded,
         )
         self._pursuit = Pursuit(
             *(bus, topics, camera.camera, self._asking, self._disk_thread),
@@ -94,6 +102,7 @@ class Capture:
             counts=self.counts,
             failed=self._failed,
             tracer=tracer,
+            forwarded=forwarded,
         )
         self._trigger = trigger.Trigger(self._settings)
         self._event_id = ""
@@ -309,4 +318,6 @@ class Capture:
     def _state_counts(self) -> dict[str, int]:
         """For the retained state: `open` includes what an earlier process left; `motion-…` are frames by verdict."""
         counts = {"accepted": 0, "answered": 0, "receipts": 0, **self.counts}
+        if self._pursuit.forwards:
+            counts["unforwarded"] = self._pursuit.unforwarded
         return {**counts, "open": len(self._pursuit), "finished": int(bool(self._finished))}

@@ -25,6 +25,8 @@ class CaptureSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """… and again, with a pause that doubles up to this."""
     republish_at_once: int = 16
     """Publications of this kind on their way to the broker at a time."""
+    max_unforwarded: int = 500
+    """Archived and answered requests that the gateway has not told of; beyond it the oldest are let go."""
     stall_s: float = 10.0
     """A camera that delivers nothing for so long has failed: the role ends and is restarted."""
     jpeg_quality: int = 88
@@ -52,6 +54,7 @@ class CaptureSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ("republish_after_ms", 10, 3_600_000),
             ("republish_max_ms", 10, 3_600_000),
             ("republish_at_once", 1, 1_000),
+            ("max_unforwarded", 0, 10_000),
             ("stall_s", 0.1, 3_600),
             ("jpeg_quality", 40, 100),
             ("max_width", 16, 8_192),

@@ -113,39 +113,44 @@ def status(
     settings = settings_of(centre)
     problem = ""
     streams: tuple[StreamStatus, ...] = ()
+    frames = 0
+    archive = overview(CentreLayout(centre).archive)
     try:
-        streams = asyncio.run(_stream_status(settings))
+        streams, frames = asyncio.run(_stream_status(settings, archive.frames_read))
     except PeerError as error:
         problem = str(error)
-    archive = overview(CentreLayout(centre).archive)
     if verify:
         from roost_models.central.reading import CentralArchive
 
         CentralArchive(CentreLayout(centre).archive).verify()
     if as_json:
-        output.data({"streams": streams, "archive": archive, "problem": problem})
+        output.data({"streams": streams, "framesToArchive": frames, "archive": archive, "problem": problem})
     else:
-        _print_status(streams, archive)
+        _print_status(streams, frames, archive)
         if problem:
             output.say(problem)
     behind = any(one.replicas_behind for one in streams)
     raise typer.Exit(output.NO if problem or behind else output.OK)
 
 
-async def _stream_status(settings: Any) -> "tuple[StreamStatus, ...]":
+async def _stream_status(settings: Any, frames_read: int) -> "tuple[tuple[StreamStatus, ...], int]":
+    """The streams, and how many frames the archive has not fetched yet."""
     from roost_broker.centre import applying
     from roost_broker.centre.access import connect
-    from roost_broker.centre.streams import plans
+    from roost_broker.centre.streams import FRAMES_META, FRAMES_STREAM, plans
 
     client = await connect(settings.access, name="roost-centre-status")
     try:
-        return await applying.status(client, [plan.name for plan in plans(settings.streams)])
+        found = await applying.status(client, [plan.name for plan in plans(settings.streams)])
+        return found, await applying.behind(client, FRAMES_STREAM, FRAMES_META, frames_read)
     finally:
         await client.close()
 
 
-def _print_status(streams: "tuple[StreamStatus, ...]", archive: "Overview") -> None:
+def _print_status(streams: "tuple[StreamStatus, ...]", frames: int, archive: "Overview") -> None:
     import time
+
+    from roost_broker.centre.streams import FRAMES_STREAM
 
     rows = [["stream", "messages", "bytes", "full", "oldest", "copies", "to archive"]]
     for one in streams:
@@ -154,7 +159,7 @@ def _print_status(streams: "tuple[StreamStatus, ...]", archive: "Overview") -> N
         lag = sum(reader.waiting + reader.unacknowledged for reader in one.consumers)
         full = f"{100 * one.bytes / max(1, one.max_bytes):.0f} %"
         copies = f"{one.replicas}{behind}"
-        waiting = str(lag) if one.consumers else "-"
+        waiting = str(lag) if one.consumers else str(frames) if one.name == FRAMES_STREAM else "-"
         rows.append([one.name, str(one.messages), amount(one.bytes), full, oldest, copies, waiting])
     if streams:
         print(output.table(rows))

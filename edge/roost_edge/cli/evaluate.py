@@ -225,6 +225,8 @@ def _show(report: "Assessment") -> None:
 
     print(telling.verdict(report))
     print(telling.subject(report))
+    for line in telling.cautions(report):
+        print(f"  note: {printable(line)}")
     print()
     print(output.table([*telling.rules(report)]))
     lines = telling.agreement(report)

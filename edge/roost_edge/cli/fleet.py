@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from roost_broker.printable import printable
 from roost_edge.cli import fleet_simulate, output
 from roost_edge.cli.centre_options import DEFAULT_CENTRE, CentreFolder, age, settings_of
 from roost_edge.cli.output import EXIT_CODES, Json
@@ -52,7 +53,7 @@ def status(
         print(fleet_table(views))
         for view in views:
             for problem in view.problems:
-                print(f"  {view.node}: {problem}")
+                print(f"  {view.node}: {printable(problem)}")
     else:
         output.say("No device was heard of yet.")
     raise typer.Exit(output.NO if check and any(view.problems for view in views) else output.OK)
@@ -150,7 +151,7 @@ class _Lines:
 
     def _print(self, view: "DeviceView") -> None:
         ready = sum(model.state == "ready" for model in view.models)
-        problem = "; ".join(view.problems)
+        problem = printable("; ".join(view.problems))
         line = f"{view.node} is {view.condition}, {ready} of {len(view.models)} models ready"
         print(f"{line}: {problem}" if problem else line, flush=True)
 

@@ -45,8 +45,9 @@ def simulate(
     seconds: Annotated[float, typer.Option(min=0, help="End after so long; 0 = at Ctrl-C.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Simulate devices: each with its own MQTT session, polling a real registry and reporting as an OTA agent does.
+    """Simulate devices that obey a real registry.
 
+    Each has its own MQTT session, polls, and reports as an OTA agent does.
     What they say of a bundle was measured once, by evaluating it on the pictures beside the bundle before it and the
     canary; each device then draws its own counts from that. Their reports are unsigned and tagged `simulated`.
     """

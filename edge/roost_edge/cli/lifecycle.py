@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from roost_models.rollout.document import BundleRef, Rollout
     from roost_models.rollout.lifecycle import Entry
 
-app = typer.Typer(no_args_is_help=True, help="Life cycle: which bundle is in which phase, and who moved it there.")
+app = typer.Typer(no_args_is_help=True, help="Life cycle: which bundle is in which phase, and why.")
 
 Name = Annotated[str, typer.Argument(help="The bundle's name.")]
 Version = Annotated[str, typer.Argument(help="Its version.")]
@@ -34,7 +34,7 @@ Task = Annotated[str, typer.Option(help="Where several tasks have a bundle of th
 
 @app.callback()
 def group() -> None:
-    """Life cycle: which bundle is in which phase, and who moved it there."""
+    """Life cycle: which bundle is in which phase, and why."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -77,7 +77,7 @@ def show(
 def history(
     name: Name, version: Version, task: Task = "", centre: CentreFolder = DEFAULT_CENTRE, as_json: Json = False
 ) -> None:
-    """Show everything that was done with a bundle: when, by whom, why, on what evidence."""
+    """Show what was done with a bundle, when, by whom and why."""
     from roost_models.rollout.lifecycle_lookup import find
 
     entries = lifecycle_of(centre).entries()

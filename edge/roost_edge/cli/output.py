@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from roost_broker.errors import Misuse, RoostError
-from roost_broker.printable import printable
+from roost_broker.printable import printable, printable_lines
 
 OK, NO, MISUSE, DEFECT = 0, 1, 2, 3
 EXIT_CODES = (
@@ -30,8 +30,8 @@ def data(value: Any) -> None:
 
 
 def say(text: str = "") -> None:
-    """A line of talk on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Talk on stderr. It may name what came from elsewhere, so it is made printable."""
+    print(printable_lines(text), file=sys.stderr, flush=True)
 
 
 def table(rows: Sequence[Sequence[str]], *, indent: str = "") -> str:

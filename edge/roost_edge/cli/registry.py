@@ -1,7 +1,5 @@
 """`roost registry …`: signed bundles and roll-outs as static files (The Update Framework)."""
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,30 +7,27 @@ import typer
 
 from roost_broker.errors import Misuse
 from roost_edge.cli import output
+from roost_edge.cli.centre_options import DEFAULT_CENTRE, CentreFolder
 from roost_edge.cli.operator import user
 from roost_edge.cli.output import EXIT_CODES, Json
+from roost_edge.cli.registry_options import (
+    Author,
+    MoreKeys,
+    PhraseFile,
+    RootKeys,
+    home_of,
+    passphrase_of,
+    quorum_of,
+    registry_of,
+)
 
 if TYPE_CHECKING:
     from roost_models.registry.rotation import Proposal
-    from roost_models.registry.setting_up import Quorum
-    from roost_models.registry.status import RegistryStatus
-    from roost_models.registry.writer import Registry
 
 app = typer.Typer(
     no_args_is_help=True,
     help="The registry: signed bundles and roll-outs as static files. docs/registry.md walks through it.",
 )
-Centre = Annotated[Path, typer.Option("--centre", "-c", envvar="ROOST_CENTRE", help="The centre's folder.")]
-DEFAULT_CENTRE = Path("roost-centre")
-RootKeys = Annotated[
-    Path | None, typer.Option("--root-keys", metavar="DIR", help="The folder with the offline keys: a stick.")
-]
-MoreKeys = Annotated[list[Path] | None, typer.Option("--keys", metavar="DIR", help="A further folder with keys.")]
-PhraseFile = Annotated[
-    Path | None,
-    typer.Option("--passphrase-file", help="Its first line opens encrypted keys; else $ROOST_KEY_PASSPHRASE."),
-]
-Author = Annotated[str, typer.Option(help="Who does it; kept with it. Your user name if not given.")]
 
 
 @app.callback()
@@ -49,7 +44,7 @@ def init(
     task: Annotated[
         list[str] | None, typer.Option(help="A task whose bundles are published; as often as needed.")
     ] = None,
-    centre: Centre = DEFAULT_CENTRE,
+    centre: CentreFolder = DEFAULT_CENTRE,
     root: Annotated[str, typer.Option(metavar="N/M", help="N of M keys of root must sign.")] = "1/1",
     targets: Annotated[str, typer.Option(metavar="N/M", help="N of M keys must sign who signs which task.")] = "1/1",
     rollouts: Annotated[str, typer.Option(metavar="N/M", help="N of M online keys must sign a roll-out.")] = "1/1",
@@ -59,7 +54,9 @@ def init(
     tasks_offline: Annotated[
         bool, typer.Option("--tasks-offline", help="Every bundle is published with the stick.")
     ] = False,
-    timestamp_days: Annotated[int, typer.Option(help="So long at most can news be held back from a device.")] = 7,
+    timestamp_days: Annotated[
+        int, typer.Option(min=1, max=3650, help="So long at most can news be held back from a device.")
+    ] = 7,
     passphrase_file: PhraseFile = None,
     as_json: Json = False,
 ) -> None:
@@ -77,15 +74,15 @@ def init(
 
     plan = Plan(
         root_keys=root_keys,
-        root=_quorum(root),
-        targets=_quorum(targets),
-        rollouts=_quorum(rollouts),
+        root=quorum_of(root),
+        targets=quorum_of(targets),
+        rollouts=quorum_of(rollouts),
         targets_online=targets_online,
         tasks=task or [],
         tasks_offline=tasks_offline,
         settings=RegistrySettings(validity=msgspec.convert({"timestamp": timestamp_days}, Validity)),
     )
-    registry = _registry(centre, [root_keys], passphrase_file)
+    registry = registry_of(centre, [root_keys], passphrase_file)
     data = registry.init(plan)
     path = registry.public / "metadata" / "1.root.json"
     if as_json:
@@ -99,7 +96,7 @@ def init(
 @app.command(epilog=EXIT_CODES)
 def publish(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: a folder or a .roost file.")],
-    centre: Centre = DEFAULT_CENTRE,
+    centre: CentreFolder = DEFAULT_CENTRE,
     task: Annotated[str, typer.Option(help="The task that the bundle must be for.")] = "",
     report: Annotated[
         Path | None, typer.Option(help="The report of its evaluation; else the one of the centre.", exists=True)
@@ -112,9 +109,10 @@ def publish(
     passphrase_file: PhraseFile = None,
     as_json: Json = False,
 ) -> None:
-    """Put a bundle into the registry, signed; no device takes it before a roll-out says so.
+    """Put a bundle into the registry, signed.
 
-    The gate's report must accept this very bundle. A version is published once: another content needs another version.
+    No device takes it before a roll-out says so. The gate's report must accept this very bundle. A version is
+    published once: another content needs another version.
     """
     from roost_broker.centre.layout import CentreLayout
     from roost_models.bundle.opening import open_bundle
@@ -128,7 +126,7 @@ def publish(
     known = layout.reports / f"{opened.digest}.json"
     if report is None and not without_evaluation and known.is_file():
         report = known
-    registry = _registry(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
+    registry = registry_of(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
     published = publishing.publish(
         registry,
         LifecycleLog(layout.lifecycle),
@@ -150,9 +148,42 @@ def publish(
 
 
 @app.command(epilog=EXIT_CODES)
+def withdraw(
+    name: Annotated[str, typer.Argument(help="The bundle's name.")],
+    version: Annotated[str, typer.Argument(help="Its version; it can never be published again.")],
+    why: Annotated[str, typer.Option(help="For the record.")],
+    centre: CentreFolder = DEFAULT_CENTRE,
+    task: Annotated[str, typer.Option(help="Where several tasks have a bundle of that name.")] = "",
+    author: Author = "",
+    root_keys: RootKeys = None,
+    keys: MoreKeys = None,
+    passphrase_file: PhraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Take a bundle out for good.
+
+    No device can fetch it any more, and its version never comes again. Refused while it is in production, or a
+    roll-out brings devices to it. A device that has it installed keeps it until its roll-out says otherwise.
+    """
+    from roost_broker.centre.layout import CentreLayout
+    from roost_models.registry import publishing
+    from roost_models.rollout.lifecycle_log import LifecycleLog
+    from roost_models.rollout.lifecycle_lookup import find
+
+    log = LifecycleLog(CentreLayout(centre).lifecycle)
+    found_task, bundle = find(log.entries(), name, version, task)
+    registry = registry_of(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
+    done = publishing.withdraw(registry, log, found_task, bundle, author=author or user(), why=why)
+    if as_json:
+        output.data({"task": found_task, "bundle": bundle, "new": done})
+    else:
+        print(f"{name} {version} of task {found_task} {'is' if done else 'was already'} withdrawn.")
+
+
+@app.command(epilog=EXIT_CODES)
 def rotate(
     role: Annotated[str, typer.Argument(help="root, targets, snapshot, timestamp, rollouts, or task-NAME.")],
-    centre: Centre = DEFAULT_CENTRE,
+    centre: CentreFolder = DEFAULT_CENTRE,
     key: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this key goes (the beginning of its id will do).")
     ] = None,
@@ -177,9 +208,9 @@ def rotate(
     from roost_broker.frames import write_durably
     from roost_models.registry import rotation
 
-    registry = _registry(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
-    folder = new_keys or _home_of(registry, role, root_keys)
-    wanted = _quorum(quorum) if quorum else None
+    registry = registry_of(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
+    folder = new_keys or home_of(registry, role, root_keys)
+    wanted = quorum_of(quorum) if quorum else None
     if unsigned is not None:
         with registry.locked():
             proposal = rotation.propose(registry, role, folder=folder, quorum=wanted, replace=key)
@@ -206,7 +237,7 @@ def sign(
     from roost_models.registry.keys import KeyRing
 
     found, used = rotation.sign(
-        rotation.read_proposal(proposal.read_bytes()), KeyRing([root_keys], _passphrase(passphrase_file))
+        rotation.read_proposal(proposal.read_bytes()), KeyRing([root_keys], passphrase_of(passphrase_file))
     )
     if not used:
         raise Misuse(f"No key in {root_keys} may sign this.", "It names its keys: roost registry status at the centre.")
@@ -218,7 +249,7 @@ def sign(
 @app.command(epilog=EXIT_CODES)
 def accept(
     proposal: Annotated[Path, typer.Argument(metavar="FILE", help="The signed proposal.")],
-    centre: Centre = DEFAULT_CENTRE,
+    centre: CentreFolder = DEFAULT_CENTRE,
     keys: MoreKeys = None,
     passphrase_file: PhraseFile = None,
     as_json: Json = False,
@@ -226,7 +257,7 @@ def accept(
     """Put a signed proposal in force."""
     from roost_models.registry import rotation
 
-    registry = _registry(centre, keys or [], passphrase_file)
+    registry = registry_of(centre, keys or [], passphrase_file)
     found = rotation.read_proposal(proposal.read_bytes())
     with registry.locked():
         rotation.accept(registry, found)
@@ -235,21 +266,22 @@ def accept(
 
 @app.command(epilog=EXIT_CODES)
 def refresh(
-    centre: Centre = DEFAULT_CENTRE,
+    centre: CentreFolder = DEFAULT_CENTRE,
     force: Annotated[bool, typer.Option("--force", help="Also what has long to go.")] = False,
     root_keys: RootKeys = None,
     keys: MoreKeys = None,
     passphrase_file: PhraseFile = None,
     as_json: Json = False,
 ) -> None:
-    """Sign again what has less than half of its time left; what a timer runs every day.
+    """Sign again what has less than half its time left.
 
-    With --root-keys also root and targets. What cannot be signed here is left alone; status says when it is due.
+    It is what a timer runs every day. With --root-keys also root and targets. What cannot be signed here is
+    left alone; status says when it is due.
     """
     from roost_models.registry.refreshing import refresh as sign_again
 
     done = sign_again(
-        _registry(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file), force=force
+        registry_of(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file), force=force
     )
     if as_json:
         output.data({"signed": done})
@@ -258,21 +290,22 @@ def refresh(
 
 
 @app.command(epilog=EXIT_CODES)
-def status(centre: Centre = DEFAULT_CENTRE, root_keys: RootKeys = None, as_json: Json = False) -> None:
+def status(centre: CentreFolder = DEFAULT_CENTRE, root_keys: RootKeys = None, as_json: Json = False) -> None:
     """Say what is in the registry, who signs it, and until when. Status 1 when somebody must see to it."""
+    from roost_edge.cli.registry_view import print_status
     from roost_models.registry.status import status_of
 
-    found = status_of(_registry(centre, [root_keys] if root_keys else [], None))
+    found = status_of(registry_of(centre, [root_keys] if root_keys else [], None))
     if as_json:
         output.data(found)
     else:
-        _print_status(found)
+        print_status(found)
     raise typer.Exit(output.NO if found.problems else output.OK)
 
 
 @app.command(epilog=EXIT_CODES)
 def serve(
-    centre: Centre = DEFAULT_CENTRE,
+    centre: CentreFolder = DEFAULT_CENTRE,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any free one.", min=0, max=65535)] = 8088,
 ) -> None:
@@ -281,7 +314,7 @@ def serve(
 
     from roost_models.registry.serving import serve as serve_files
 
-    registry = _registry(centre, [], None)
+    registry = registry_of(centre, [], None)
     registry.files.root()  # a sentence instead of an empty server
     asyncio.run(serve_files(registry.public, host, port, lambda address: print(address, flush=True)))
 
@@ -289,65 +322,25 @@ def serve(
 @app.command(epilog=EXIT_CODES)
 def export(
     target: Annotated[Path, typer.Argument(metavar="DIR", help="A folder on a stick, or a mirror's.")],
-    centre: Centre = DEFAULT_CENTRE,
+    centre: CentreFolder = DEFAULT_CENTRE,
     task: Annotated[list[str] | None, typer.Option(help="Only bundles of this task; as often as needed.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Copy what is in force to a stick or a mirror; run again, it brings it up to date.
+    """Copy what is in force to a stick or a mirror.
 
-    The copy is accepted until its timestamp ends (status shows it). It may be pulled out at any moment.
+    Run again, it brings the copy up to date. The copy is accepted until its timestamp ends (status shows it).
+    It may be pulled out at any moment.
     """
     from roost_edge.cli.reporter import reporting
     from roost_models.registry.exporting import export as export_to
 
     with reporting("Copying") as reporter:
-        done = export_to(_registry(centre, [], None), target, tasks=task, progress=reporter.progress)
+        done = export_to(registry_of(centre, [], None), target, tasks=task, progress=reporter.progress)
     if as_json:
         output.data(done)
     else:
         print(f"{target}: {done.copied} files copied ({done.bytes} bytes), {done.kept} were there.")
         print(f"Devices accept it until {done.expires}.")
-
-
-def _registry(centre: Path, folders: list[Path], passphrase_file: Path | None) -> "Registry":
-    from roost_broker.centre.layout import CentreLayout
-    from roost_models.registry.writer import Registry
-
-    root = CentreLayout(centre).registry
-    return Registry(root, folders=folders, passphrase=_passphrase(passphrase_file, online=root / "keys"))
-
-
-def _passphrase(path: Path | None, *, online: Path | None = None) -> Callable[[Path], bytes | None]:
-    """Where the passphrase comes from. Keys made in `online` get none: a timer opens them."""
-
-    def ask(asked: Path) -> bytes | None:
-        if asked == online:
-            return None
-        if path is not None:
-            return path.read_bytes().split(b"\n")[0] or None
-        return os.environ.get("ROOST_KEY_PASSPHRASE", "").encode() or None
-
-    return ask
-
-
-def _quorum(text: str) -> "Quorum":
-    from roost_models.registry.setting_up import Quorum
-
-    threshold, slash, keys = text.partition("/")
-    try:
-        return Quorum(threshold=int(threshold), keys=int(keys if slash else threshold))
-    except ValueError as error:
-        raise Misuse(f"{text!r} is not a number of keys: {error}.", "Write 2/3 for two of three.") from error
-
-
-def _home_of(registry: "Registry", role: str, root_keys: Path | None) -> Path:
-    """Where the keys of a role are made: root's never online, others where they are now."""
-    here = any(registry.keys.glob(f"{role}-*.pem"))
-    if role == "root" or (not here and root_keys is not None):
-        if root_keys is None:
-            raise Misuse(f"The new keys of {role} are not made online.", "Give --new-keys DIR or --root-keys DIR.")
-        return root_keys
-    return registry.keys
 
 
 def _told(proposal: "Proposal", as_json: bool) -> None:
@@ -356,24 +349,3 @@ def _told(proposal: "Proposal", as_json: bool) -> None:
     else:
         for line in proposal.what:
             print(line)
-
-
-def _print_status(found: "RegistryStatus") -> None:
-    rows = [["role", "version", "signs", "keys (* here)", "until", ""]]
-    for role in found.roles:
-        shown = " ".join(f"{keyid[:8]}{'*' if keyid in role.here else ''}" for keyid in role.keys)
-        rows.append(
-            [role.name, str(role.version), f"{role.threshold}/{len(role.keys)}", shown, role.expires[:10],
-             f"{role.days_left:g} days"]
-        )  # fmt: skip
-    print(output.table(rows))
-    print(f"\n{len(found.bundles)} bundles, {found.files} files, {found.bytes} bytes in {found.path}")
-    if found.bundles:
-        print(output.table([[one.task, one.name, one.version, one.digest[:12]] for one in found.bundles], indent="  "))
-    for one in found.rollouts:
-        print(
-            f"roll-out {one.rollout_id} ({one.state}): {one.task}/{one.name} {one.version}, "
-            f"shadow {one.shadow:.1%}, serving {one.serving:.1%}"
-        )
-    for problem in found.problems:
-        print(f"! {problem}")

@@ -24,6 +24,7 @@ from roost_edge.cli.rollout_options import (
     documents_of,
     lifecycle_of,
     load,
+    load_begun,
     policy_of,
     source_of,
 )
@@ -32,7 +33,7 @@ from roost_edge.cli.rollout_ordering import order
 if TYPE_CHECKING:
     from roost_models.rollout.progress import Progress
 
-app = typer.Typer(no_args_is_help=True, help="Roll-outs: a bundle for a fleet, in steps, each with gates behind it.")
+app = typer.Typer(no_args_is_help=True, help="Roll-outs: a bundle for a fleet, step by step.")
 
 Effect = Annotated[float | None, typer.Option(min=0.001, max=0.5, help="The fall of an agreement that must show.")]
 FalseHalt = Annotated[float | None, typer.Option(min=1e-6, max=0.49, help="Chance of halting a good bundle.")]
@@ -47,7 +48,7 @@ Previous = Annotated[
 
 @app.callback()
 def group() -> None:
-    """Roll-outs: a bundle for a fleet, in steps, each with gates behind it."""
+    """Roll-outs: a bundle for a fleet, step by step."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -64,7 +65,10 @@ def plan(
     policy: PolicyFile = None,
     as_json: Json = False,
 ) -> None:
-    """Show which steps a roll-out would take, and how long each must last. Nothing is done."""
+    """Show the steps of a roll-out, and do nothing.
+
+    Also how long each must last, and what it can show.
+    """
     from msgspec import structs, to_builtins
 
     from roost_edge.cli.rollout_view import plan_table, plan_words
@@ -116,7 +120,7 @@ def start(
     centre: CentreFolder = DEFAULT_CENTRE,
     as_json: Json = False,
 ) -> None:
-    """Plan a roll-out for the devices that report, and take its first step.
+    """Plan for the devices that report; take step 1.
 
     The steps that follow are taken by `roost rollout watch`; while nobody watches, nothing moves.
     """
@@ -143,6 +147,11 @@ def start(
         raise Misuse(f"{name} {version} is in {phase}.", "Only a bundle in preproduction or post-production can begin.")
     before = starting.previous_of(entries, documents_of(centre).rollout(found_task, name), bundle, found_task, previous)
     baseline, report = starting.baseline_of(CentreLayout(centre).reports, bundle, canary=canary, previous=agreement)
+    if before is not None and baseline.previous is None:
+        raise Misuse(
+            f"Nobody knows how often {name} {version} is to agree with {before.version}, and so a bad one would pass.",
+            "Evaluate it on 200 archived requests or more (roost evaluate), or say what you expect: --agreement 0.95.",
+        )
     tags = starting.tags_of(tag or [])
     states = starting.fleet_reports(source_of(broker, centre), listen, found_task, name)
     nodes = starting.taking_part(states, tags)
@@ -153,7 +162,10 @@ def start(
             "Start the devices, listen longer (--listen), or say how many there are: --devices.",
         )
     if rate is None:
-        raise Misuse("Nobody knows how many requests a device has a day.", "Say so: --requests-per-day.")
+        raise Misuse(
+            "No device has said yet how many requests it has a day (they say so while they try a bundle).",
+            "Say so: --requests-per-day 1000, for example.",
+        )
     rollout_id = starting.new_id(bundle)
     made = planning.make(
         wanted,
@@ -201,18 +213,19 @@ def watch(
     centre: CentreFolder = DEFAULT_CENTRE,
     as_json: Json = False,
 ) -> None:
-    """Go on with a roll-out and show it, until it is over; Ctrl-C stops watching, and then nothing moves.
+    """Go on with a roll-out, and show it until it is over.
 
-    With --json one object a line. Status 0 when it is complete (or was not over yet), 1 when it was halted or aborted.
+    Ctrl-C stops watching, and then nothing moves. With --json one object a line. Status 0 when it is complete
+    (or was not over yet), 1 when it was halted or aborted.
     """
     from roost_edge.cli.rollout_view import Shown
     from roost_models.rollout import watching
 
     book = book_of(centre)
-    progress = load(book, rollout)
+    progress = load_begun(book, rollout)
     with book.locked(progress.order.rollout_id):
         shown = Shown(as_json=as_json)
-        conducting = conducting_of(centre, progress, shown.say)
+        conducting = conducting_of(centre, book.load(progress.order.rollout_id), shown.say)
 
         async def follow() -> None:
             stop = asyncio.Event()
@@ -265,7 +278,10 @@ def abort(
     centre: CentreFolder = DEFAULT_CENTRE,
     as_json: Json = False,
 ) -> None:
-    """End a roll-out: every device goes back to the previous bundle, as soon as it looks."""
+    """End a roll-out: every device goes back.
+
+    It gets the previous bundle as soon as it looks at the registry.
+    """
     order(rollout, "abort", author, why, centre, as_json)
 
 

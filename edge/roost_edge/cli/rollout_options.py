@@ -60,6 +60,18 @@ def load(book: "RolloutBook", rollout_id: str) -> "Progress":
     return book.load(known[-1])
 
 
+def load_begun(book: "RolloutBook", rollout_id: str) -> "Progress":
+    """As `load`, but a roll-out whose start was interrupted before any device heard of it is refused."""
+    progress = load(book, rollout_id)
+    if progress.state == "planned":
+        ref = progress.order.bundle
+        raise Misuse(
+            f"{progress.order.rollout_id} never began: its start was interrupted, and no device has heard of it.",
+            f"Start another one: roost rollout start {ref.name} {ref.version}",
+        )
+    return progress
+
+
 def conducting_of(centre: Path, progress: "Progress", say: Callable[[str], None]) -> "Conducting":
     """What goes on with a roll-out. Hold its lock."""
     from roost_broker.centre.layout import CentreLayout

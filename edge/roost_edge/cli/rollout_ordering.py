@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from roost_broker.errors import Misuse
 from roost_edge.cli import output
-from roost_edge.cli.rollout_options import author_of, book_of, conducting_of, load
+from roost_edge.cli.rollout_options import author_of, book_of, conducting_of, load_begun
 
 if TYPE_CHECKING:
     from roost_models.rollout.actions import Do
@@ -23,7 +23,7 @@ def order(rollout: str, do: "Do", author: str, why: str, centre: Path, as_json: 
     from roost_models.rollout.keeping import Busy
 
     book = book_of(centre)
-    progress = load(book, rollout)
+    progress = load_begun(book, rollout)
     command = Command(do, author_of(author), why)
     try:
         with book.locked(progress.order.rollout_id):

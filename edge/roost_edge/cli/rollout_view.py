@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from roost_broker.clock import SECOND
+from roost_broker.printable import printable, printable_lines
 from roost_edge.cli import output
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def screen(conducting: "Conducting") -> str:
     if conducting.ignored:
         ignored = ", ".join(f"{count} {name}" for name, count in sorted(conducting.ignored.items()))
         lines.append(f"Reports left out: {ignored}.")
-    return "\n".join(lines)
+    return printable_lines("\n".join(lines))
 
 
 class Shown:
@@ -176,6 +177,7 @@ class Shown:
 
     def say(self, text: str) -> None:
         """A sentence between the pictures."""
+        text = printable_lines(text)
         if self._live is not None:
             self._live.console.print(text, markup=False, highlight=False)
         elif self._json:
@@ -199,7 +201,7 @@ class Shown:
         if self._json:
             print(msgspec.json.encode(facts(progress, conducting)).decode(), flush=True)
         else:
-            print(line(conducting), flush=True)
+            print(printable(line(conducting)), flush=True)
 
 
 def line(conducting: "Conducting") -> str:

@@ -81,7 +81,7 @@ def train(
     if each_day and target is not None:
         raise Misuse("--each-day only measures and keeps no bundle.", "Leave out --output.")
     layout = CentreLayout(centre)
-    pictures = _open(centre, dataset)
+    pictures = _open(centre, dataset, task)
     folder = target or layout.bundles / name / version
     with reporting("pictures") as progress:
         if whole:
@@ -124,7 +124,7 @@ def train(
         print(f"Its card: {folder / 'CARD.md'}")
 
 
-def _open(centre: Path, text: str) -> "TrainingSet":
+def _open(centre: Path, text: str, task: str) -> "TrainingSet":
     from roost_broker.centre.layout import CentreLayout
     from roost_broker.frames import FrameStore
     from roost_models.datasets.store import open_version, read_picture
@@ -135,6 +135,8 @@ def _open(centre: Path, text: str) -> "TrainingSet":
         raise Misuse(f"{text!r} names no version.", "Write NAME, or NAME@3 for version 3.")
     dataset, digest = open_version(centre, name, int(number) if at else None)
     frames = FrameStore(CentreLayout(centre).frames)
+    if dataset.task != task:
+        raise Misuse(f"The dataset {name} is of task {dataset.task}, not of {task}.", f"Say --task {dataset.task}.")
     return TrainingSet(dataset, digest, lambda sha256: read_picture(frames, sha256))
 
 

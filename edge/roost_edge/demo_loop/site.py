@@ -142,3 +142,17 @@ max_p99_ratio = 10.0
 max_memory_mb = 256
 max_failures = 0
 """
+
+POLICY = """\
+# The roll-out policy of the demo: the steps of a real one, in seconds instead of days, and so for large effects only.
+# What a fleet of yours needs, `roost rollout plan` computes.
+effect = 0.2
+shadow = [0.1, 0.5]
+serving = [0.02, 0.2, 1.0]
+settle_s = 3
+min_dwell_s = 4
+max_dwell_s = 12
+hold_s = 60
+quiet_s = 60
+latency_ratio = 10.0  # a shared machine, busy with a whole fleet
+"""

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from roost_broker.centre.layout import CentreLayout
 from roost_broker.errors import RoostError
@@ -33,18 +32,7 @@ _INTERVAL_MS = 350
 _LOOKED_AT = 6 * len(LABELS)
 _PATIENCE_S = 240.0
 _COLUMNS = ("--picture-column", "picture", "--label-column", "label", "--site-column", "site", "--time-column", "taken")
-_QUICK = (
-    "--requests-per-day",
-    "250000",
-    "--effect",
-    "0.2",
-    "--least-dwell",
-    "4",
-    "--settle",
-    "2",
-    "--quiet-after",
-    "60",
-)
+_QUICK = ("--policy", "policy.toml", "--requests-per-day", "400000")
 """A story, not a fleet: large effects, short steps. What a real one needs, `roost rollout plan` computes."""
 
 
@@ -62,6 +50,7 @@ class Loop:
         self._chapters: list[Chapter] = []
         self._training: dict[str, float] = {}
         self._accuracy: dict[str, float] = {}
+        self._agreement: dict[str, float] = {}
         self._device: Server | None = None
 
     def play(self) -> Story:
@@ -88,14 +77,15 @@ class Loop:
             self._evaluate("1.1.0", against="1.0.0")
             self._do.run("registry", "publish", self._bundle("1.1.0"), "--why", "knows Plymouth Rocks")
         with self._chapter("Its roll-out"):
-            good = self._roll_out("1.1.0", "corrected labels", expect=0)
+            good = self._roll_out("1.1.0", "corrected labels", agreement=self._agreement["1.1.0"], expect=0)
             after = self._wait_for_answers(truth, "1.1.0")
         with self._chapter("A bad model"):
             refused = self._make_a_bad_model()
-            bad = self._roll_out("1.2.0", "against the gate's advice", expect=1)
+            bad = self._roll_out("1.2.0", "against the gate's advice", agreement=0.95, expect=1)
             self._wait_for_return("1.1.0")
         with self._chapter("What is at the centre"):
             requests, missing, frames = self._compare_archives()
+            self._do.run("fleet", "status", "--node", f"{site.NODE},sim-1")
         story = Story(
             devices=self._options.devices,
             requests=requests,
@@ -162,6 +152,7 @@ class Loop:
             canary=canary,
             interval_ms=_INTERVAL_MS,
         )
+        (self._folder / "policy.toml").write_text(site.POLICY, encoding="utf-8")
         (self._folder / "roost.toml").write_text(text, encoding="utf-8")
         self._do.run("config", "check", "roost.toml")
         self._device = self._do.serve("device", "up")
@@ -233,6 +224,8 @@ class Loop:
         self._do.run("evaluate", *words, "--gate", "gate.toml", expect=expect)
         digest = open_bundle(self._folder / self._bundle(version)).digest
         report = read_report((self._centre.reports / f"{digest}.json").read_bytes())
+        if report.agreement is not None:
+            self._agreement[version] = report.agreement.same_label / report.agreement.compared
         if report.labelled is not None:
             found = report.labelled.overall
             self._accuracy[version] = found.candidate.share
@@ -240,9 +233,11 @@ class Loop:
                 self._accuracy.setdefault(against, found.champion.share)
         return report.accepted
 
-    def _roll_out(self, version: str, why: str, *, expect: int) -> Returned:
+    def _roll_out(self, version: str, why: str, *, agreement: float, expect: int) -> Returned:
+        """`agreement` is what whoever rolls it out expects; a long evaluation would say so by itself."""
         began = time.monotonic()
-        self._do.run("rollout", "start", site.LINE, version, "--why", why, *_QUICK)
+        expected = ("--agreement", f"{agreement:.2f}")
+        self._do.run("rollout", "start", site.LINE, version, "--why", why, *expected, *_QUICK)
         self._do.run("rollout", "watch", expect=(expect,))
         facts = self._do.data("rollout", "status")
         ended = "complete" if facts["state"] == "complete" else "aborted"
@@ -306,9 +301,9 @@ class Loop:
 
     def _wait_for_return(self, version: str) -> None:
         def back() -> bool:
-            fleet = self._do.data("fleet", "status")
-            lines = [line for device in fleet["devices"] for line in device.get("ota", {}).get("lines", [])]
-            return bool(lines) and all(_active(line) in (version, "") for line in lines)
+            devices = self._do.data("fleet", "status")["devices"]
+            lines = [line for device in devices for line in device["lines"]]
+            return bool(lines) and all(line["active"] == version for line in lines)
 
         self._do.until(back, what=f"every device to be back at {version}", timeout_s=_PATIENCE_S)
 
@@ -351,8 +346,3 @@ class Loop:
         self._say(f"\n── {len(self._chapters) + 1}. {title} " + "─" * max(0, 70 - len(title)))
         yield
         self._chapters.append(Chapter(title=title, seconds=round(time.monotonic() - began, 1)))
-
-
-def _active(line: dict[str, Any]) -> str:
-    """Version of the bundle that a line's official answers come from, as the device reports it."""
-    return next((slot["version"] for slot in line.get("slots", []) if slot["state"] == "active"), "")

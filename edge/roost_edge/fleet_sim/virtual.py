@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from roost_broker.clock import SECOND
+from roost_broker.clock import MS, SECOND
 from roost_broker.errors import Misuse
 from roost_edge.fleet_sim.device import SimulatedDevice
 from roost_edge.fleet_sim.truth import Draw
@@ -124,11 +124,14 @@ class VirtualFleet:
             order=self._reports,
             tags=device.tags,
             line=device.line(max(wall, 0), now),
+            sent_ms=max(wall, 0) // MS,
         )
         self._do(self.controller.handle(report, now))
 
     def _do(self, actions: Sequence[Action]) -> None:
         for action in actions:
+            if isinstance(action, Mark | Move) and any(action == done for _, done in self.actions):
+                continue  # ordered again after a restart; the shell does it once
             self.actions.append((self.now, action))
             if isinstance(action, SetDocument):
                 self.document = action.document

@@ -21,30 +21,28 @@ from typing import Literal, TypeAlias
 
 from msgspec import structs
 
-from roost_broker.messages.fleet import OtaPhase
 from roost_edge.ota import events as e
-from roost_edge.ota import phases
 from roost_edge.ota.goal import Goal
 from roost_edge.ota.lines import Slot
 from roost_edge.ota.planning import Bring, Drop, Plan, Rest, Swap, plan
-from roost_edge.ota.policy import LinePolicy, Retry
+from roost_edge.ota.policy import LinePolicy
+from roost_edge.ota.setbacks import Setbacks
+from roost_edge.ota.speaking import Speaking
 from roost_edge.ota.standing import Content, Standing, rejection_of
 
 Step: TypeAlias = Literal["fetch", "verify", "defer-trial", "try", "hide", "warm", "agree"]
 _WITH_JOB: frozenset[Step] = frozenset({"fetch", "verify", "defer-trial", "try", "hide"})
 
 
-class LineMachine:
+class LineMachine(Speaking):
     """See the module. `chance` gives a random number from 0 to 1."""
 
     def __init__(
         self, standing: Standing, delivered: Content, policy: LinePolicy, chance: Callable[[], float] = lambda: 0.0
     ) -> None:
+        super().__init__()
         self.standing = standing
-        self.phase: OtaPhase = "idle"
         self.goal: Goal | None = None
-        self.problem = ""
-        self.progress = (0, 0)
         self.busy = ""
         self._delivered = delivered
         self._policy = policy
@@ -56,15 +54,11 @@ class LineMachine:
         self._turn_failures = 0
         self._due: int | None = None
         """Of the step: the schedule again, or too long without being ready."""
-        self._retry: Retry | None = None
-        self._undecided = ("", 0)
-        """How often a digest's trial came to no verdict."""
+        self._setbacks = Setbacks(policy)
         self._deferred_at: int | None = None
         self._ready = False
         """Whether the other slot's process is."""
-        self._deaths: dict[Slot, tuple[int, ...]] = {}
         self._start_again: dict[Slot, int] = {}
-        self._out: list[e.Action] = []
 
     # -- the three calls ----------------------------------------------------------------------------------
 
@@ -72,7 +66,7 @@ class LineMachine:
         """One event; `now` in nanoseconds."""
         match event:
             case e.Restarted():
-                self._restarted(event, now)
+                self._restarted(event)
             case e.DocumentSeen():
                 self._document(event.goal, now)
             case e.Progress() | e.Fetched() | e.FetchFailed() | e.Verified() | e.VerifyFailed():
@@ -111,8 +105,6 @@ class LineMachine:
                 self._publish("again")
             elif self._step == "warm":
                 self._reject_beside("its process did not become ready in time", now)
-        if self._retry is not None and now >= self._retry.due:
-            self._retry = self._retry._replace(due=now)  # is tried again now; the count of failures stays
         if self._step in (None, "defer-trial"):
             self._advance(now)
         return self._taken()
@@ -122,22 +114,20 @@ class LineMachine:
         dues = [*self._start_again.values()]
         if self._due is not None:
             dues.append(self._due)
-        if self._step is None and self._retry is not None and self.phase == "failed":
-            dues.append(self._retry.due)
+        if self._step is None and self.phase == "failed" and (due := self._setbacks.due) is not None:
+            dues.append(due)
         if self.phase == "deferred" and self._deferred_at is not None:
             dues.append(self._deferred_at + self._policy.defer_limit_ns)
         return min(dues, default=None)
 
     # -- events ----------------------------------------------------------------------------------
 
-    def _restarted(self, event: e.Restarted, now: int) -> None:
+    def _restarted(self, event: e.Restarted) -> None:
         self._ready = self.standing.other in event.ready
         for slot in self.standing.running:
             self._do(e.StartSlot(slot))
-        if self.standing.used:
-            self._agree("as it was before the restart")
-        else:
-            self._advance(now)
+        # Also where nothing was ever filled: a cut may have left a schedule that ignores what never came.
+        self._agree("as it was before the restart")
 
     def _document(self, goal: Goal, now: int) -> None:
         known = self.goal
@@ -187,9 +177,7 @@ class LineMachine:
             case e.VerifyFailed():
                 self._failed(event.reason, now, final=event.final)
             case e.GoldensFailed():
-                digest, times = self._undecided
-                self._undecided = (self._target.digest, times + 1 if digest == self._target.digest else 1)
-                often = self._undecided[1] >= self._policy.tries
+                often = self._setbacks.too_often_undecided(self._target.digest)
                 self._failed(event.reason, now, final=event.final or often)
             case _:
                 raise AssertionError(event)
@@ -235,11 +223,9 @@ class LineMachine:
         if event.slot not in self.standing.running or content is None or content.digest != event.digest:
             self._do(e.Noted("gone-with-another-bundle"))
             return
-        since = now - self._policy.deaths_window_ns
-        deaths = (*(at for at in self._deaths.get(event.slot, ()) if at > since), now)[-self._policy.deaths :]
-        self._deaths[event.slot] = deaths
-        too_many = len(deaths) >= self._policy.deaths
-        why = f"its process ended {len(deaths)} times: {event.reason}"
+        deaths = self._setbacks.died(event.slot, now)
+        too_many = deaths >= self._policy.deaths
+        why = f"its process ended {deaths} times: {event.reason}"
         if event.slot == self.standing.active:
             if too_many and self.standing.beside == "fallback":
                 self._take_back(why, now)
@@ -279,7 +265,8 @@ class LineMachine:
             self._do(e.Noted("not-rejected"))
             return
         self._remember(self.standing.allowing(digest))
-        self._retry, self.problem = None, ""
+        self._setbacks.came()
+        self.problem = ""
         self._advance(now)
 
     # -- what is done next ----------------------------------------------------------------------------------
@@ -311,6 +298,7 @@ class LineMachine:
                 self._advance(now)
             case Rest(phase, problem):
                 self._deferred_at = None
+                self._setbacks.came()  # nothing is to be brought, so nothing is tried again
                 if problem:
                     self._complain(problem)
                 elif phase != "failed":
@@ -332,9 +320,7 @@ class LineMachine:
         return False
 
     def _bring(self, content: Content, now: int) -> None:
-        if self._retry is not None and self._retry.digest != content.digest:
-            self._retry = None
-        if self._retry is not None and now < self._retry.due:
+        if self._setbacks.waits(content.digest, now):
             self._settle("failed")
             return
         if not self._may_begin(now):
@@ -362,9 +348,10 @@ class LineMachine:
         """The schedule ignores the other slot: put the new bundle there and start it."""
         other = self.standing.other
         self._do(e.StopSlot(other))
-        self._deaths.pop(other, None)
+        self._setbacks.filled(other)
+        self._setbacks.came()
         self._remember(self.standing.with_other(content, "shadow"))
-        self._target, self._retry, self._deferred_at, self._ready = None, None, None, False
+        self._target, self._deferred_at, self._ready = None, None, False
         self._do(e.Tidy())
         self._do(e.StartSlot(other))
         self._await_ready(now)
@@ -409,10 +396,9 @@ class LineMachine:
             self._remember(self.standing.with_rejection(rejection_of(target, why)))
             self._do(e.Marker("ota-rejected", f"{target.title}: {why}"))
             self._do(e.Tidy())
-            self._retry = None
+            self._setbacks.came()
         else:
-            failures = 1 if self._retry is None else self._retry.failures + 1
-            self._retry = Retry(target.digest, failures, now + self._policy.wait(failures, self._chance()))
+            self._setbacks.failed(target.digest, now, self._chance())
         self._move("failed")
         self._complain(why)
 
@@ -421,21 +407,24 @@ class LineMachine:
         content = self.standing.besides
         if content is None:
             return
-        self._step = self._due = None
         self._ready = False
         self._remember(self.standing.with_rejection(rejection_of(content, why)).with_beside("rejected"))
-        self._do(e.StopSlot(self.standing.other))
         self._do(e.Marker("ota-rejected", f"{content.title}: {why}"))
-        self._do(e.Tidy())
-        self._settle("failed")
+        if self._step == "agree":  # the schedule in force may still count on it: it is ended when that one does not
+            self._settle("failed")
+            self._agree(f"{content.title} is rejected")
+        else:
+            self._do(e.StopSlot(self.standing.other))
+            self._do(e.Tidy())
+            if self._step not in _WITH_JOB:  # another bundle that is on its way comes all the same
+                self._step = self._due = None
+                self._settle("failed")
         self._complain(why)
         self._advance(now)
 
     def _take_back(self, why: str, now: int) -> None:
         """What answers is worse than what answered before it; or, in shadow, not wanted."""
         if self.standing.beside == "shadow":
-            if self._step not in (None, "warm"):
-                self._cancel()
             self._reject_beside(why, now)
             return
         if self.standing.beside != "fallback":
@@ -470,29 +459,3 @@ class LineMachine:
         self.standing = standing
         self._do(e.Remember(standing))
         self._do(e.ReportState())
-
-    def _move(self, phase: OtaPhase) -> None:
-        phases.check(self.phase, phase)
-        if phase != self.phase:
-            self.phase = phase
-            self._do(e.ReportState())
-
-    def _settle(self, phase: OtaPhase) -> None:
-        """As `_move`; by way of idle where the table has no other."""
-        if phase != self.phase and phase not in phases.TRANSITIONS[self.phase]:
-            self._move("idle")
-        self._move(phase)
-
-    def _complain(self, problem: str) -> None:
-        if problem != self.problem:
-            self.problem = problem
-            self._do(e.ReportState())
-
-    def _do(self, action: e.Action) -> None:
-        if isinstance(action, e.ReportState) and action in self._out:
-            return
-        self._out.append(action)
-
-    def _taken(self) -> tuple[e.Action, ...]:
-        out, self._out = tuple(self._out), []
-        return out

@@ -1,18 +1,9 @@
 """The bounds of one line's machine; made from the settings, validated at construction."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from roost_broker.clock import MS, SECOND
 from roost_broker.errors import Misuse
-
-
-class Retry(NamedTuple):
-    """A bundle that did not come: when it is tried again."""
-
-    digest: str
-    failures: int
-    due: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

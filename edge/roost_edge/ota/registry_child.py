@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from roost_broker.clock import MS
-from roost_broker.errors import RoostError
+from roost_broker.errors import Misuse, RoostError
 from roost_edge.ota.registry_words import Brought, Failed, FetchBundle, Look, Moved, Seen, Where, Wish, Word
 from roost_models.registry.errors import NoRoom, RegistryRefused, RegistryUnreachable
 from roost_models.registry.reader import RegistryReader
@@ -141,7 +141,13 @@ def _there(places: tuple[str, ...]) -> list[str]:
 
 def _reader(where: Where, place: str) -> RegistryReader:
     ca_file = Path(where.ca_file) if where.ca_file else None
-    root = Path(where.root).read_bytes()
+    try:
+        root = Path(where.root).read_bytes()
+    except OSError as error:
+        raise Misuse(
+            f"The registry's root metadata {where.root} cannot be read: {error.strerror}.",
+            "Bring it from the registry: its public/metadata/1.root.json ([ota] root names where it lies here).",
+        ) from error
     return RegistryReader(place, Path(where.cache), root, limits=where.limits, ca_file=ca_file)
 
 

@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 _COUNT_S = 2.0
 """How often the device looks at its own counts: what a return by its own rule may take longer."""
 _LAST_WORD_S = 1.0
+_LEAST_S = 3.0
+"""Between two looks at the registry, however often somebody orders one: each is a process and a connection."""
 
 
 class OtaAgent:
@@ -226,8 +228,10 @@ class OtaAgent:
         while True:
             await self._ask_registry()
             pause = self._settings.poll_s * (1 - random.random() / 3)  # noqa: S311  # spreads a fleet, hides nothing
+            least = min(_LEAST_S, pause)
+            await asyncio.sleep(least)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._check.wait(), pause)
+                await asyncio.wait_for(self._check.wait(), pause - least)
             self._check.clear()
 
     async def _ask_registry(self) -> None:

@@ -1,6 +1,8 @@
 """The processes of a line's slots: whoever starts and ends them. Here the supervisor, through its socket."""
 
+import asyncio
 import contextlib
+import shutil
 from typing import Protocol
 
 from roost_broker.errors import PeerError, RoostError
@@ -21,7 +23,7 @@ class SlotProcesses(Protocol):
         ...
 
     async def stop(self, line: Line, slot: Slot) -> None:
-        """End it, and let the broker forget it; harmless when it does not run. Raises `RoostError`."""
+        """End it, and forget what was kept for it; harmless when it does not run. Raises `RoostError`."""
         ...
 
 
@@ -40,6 +42,10 @@ class SupervisedSlots:
         await self._ask("remove", line, slot)
         with contextlib.suppress(RoostError):  # its session ends by itself in a week
             await forget_session(self._settings, _role(line, slot))
+        # Internal state goes with the session: what was missed since cannot be made up for from a snapshot that the
+        # archive may not reach back to. Whatever comes into the slot builds its own from the archive.
+        state = self._settings.layout.internal_state(_role(line, slot))
+        await asyncio.to_thread(shutil.rmtree, state, ignore_errors=True)
 
     async def _ask(self, do: str, line: Line, slot: Slot) -> None:
         wish = {"do": do, "role": _role(line, slot)}

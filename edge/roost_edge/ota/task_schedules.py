@@ -104,6 +104,8 @@ class TaskSchedules:
             wanted = self._book.wanted(self._standings)
             if self._book.on_topic == wanted.version:
                 return
+            if not self._book.on_topic and not any(standing.used for standing in self._standings.values()):
+                return  # nobody has published one, and none of ours is needed: the rendezvous follows its file
             if not self._book.may_publish(wanted.version, self._clock.monotonic_ns()):
                 raise PeerError(
                     f"The schedule {wanted.version} was published again and again, and another one takes its place.",

@@ -70,6 +70,7 @@ class _Checks:
             yield from self._schedule(name, task)
             yield from self._bundles(name, task)
         yield from self._cameras()
+        yield from self._registry()
         yield from self._data()
 
     def _say(self, level: Level, where: tuple[str, ...], problem: str, remedy: str) -> Finding:
@@ -170,6 +171,25 @@ class _Checks:
                 yield self._say("error", where, f"there is no file {camera.path}.", "Name a video file.")
             if camera.source == "folder" and not Path(camera.path).is_dir():
                 yield self._say("error", where, f"there is no folder {camera.path}.", "Name a folder of pictures.")
+
+    def _registry(self) -> Iterator[Finding]:
+        ota = self._settings.ota
+        if ota is None:
+            return
+        if not Path(ota.root).is_file():
+            yield self._say(
+                "error",
+                ("ota", "root"),
+                f"there is no file {ota.root}.",
+                "Bring the registry's public/metadata/1.root.json there.",
+            )
+        if "://" not in ota.registry and not Path(ota.registry, "metadata").is_dir():
+            yield self._say(
+                "warning",
+                ("ota", "registry"),
+                f"there is no registry in {ota.registry}.",
+                "Name the address of the folder `public` of a registry (https://…), or the folder itself.",
+            )
 
     def _data(self) -> Iterator[Finding]:
         where = ("node", "data")

@@ -49,6 +49,8 @@ class Frame:
     """A small brightness plane where the camera delivers one for nothing (Picamera2's lores stream)."""
     encoded: bytes | None = None
     """The JPEG file this picture was read from, where it was one: stored as it is, not encoded twice."""
+    rendered_by: str = ""
+    """What drew this picture, if no camera took it; the stored file says so, too."""
 
 
 class FrameSource(Protocol):

@@ -60,6 +60,7 @@ class SyntheticSource:
             index=index,
             media_ns=round(index * SECOND / self._settings.fps),
             truth=truth,
+            rendered_by=f"{self._settings.scene}, seed {self._settings.seed}",
         )
 
     def close(self) -> None:

@@ -12,11 +12,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from roost_broker.errors import Misuse
+from roost_broker.jpeg_comment import RENDERED, with_comment
 from roost_henhouse.dataset import SEED_STRIDE
 from roost_henhouse.files import Progress, jpeg
 from roost_henhouse.scene import still
 from roost_henhouse.truth import LABELS
-from roost_models.training.lineage import with_comment
 
 QUALITY = 88
 SIZE = (320, 240)
@@ -62,7 +62,7 @@ def _rendered(make: "partial[bytes]", numbers: range, workers: int) -> "list[byt
 def _one(number: int, *, seed: int, size: tuple[int, int]) -> bytes:
     own = seed * SEED_STRIDE + number
     picture, _ = still(LABELS[number % len(LABELS)], own, size)
-    return with_comment(jpeg(picture, QUALITY), f"Rendered by roost_henhouse, seed {own}")
+    return with_comment(jpeg(picture, QUALITY), f"{RENDERED}roost_henhouse, seed {own}")
 
 
 def _label(text: str) -> str:

@@ -17,12 +17,13 @@ import msgspec
 
 from roost_broker.clock import MS, SECOND, Clock, SystemClock
 from roost_broker.errors import Misuse
+from roost_broker.jpeg_comment import is_rendered
 from roost_models.archive.cases import Case, CaseSource
 from roost_models.assessment.child import Child, Ended, Limits
 from roost_models.assessment.crew import Crew, LocalCrew, begin_with
 from roost_models.assessment.figures import device_factor, estimate, ratios
 from roost_models.assessment.gate import Gate, accepted, as_data, judge
-from roost_models.assessment.questions import Asking, chunks, questions
+from roost_models.assessment.questions import Asking, chunks, picture_of, questions
 from roost_models.assessment.report import (
     Assessment,
     Fault,
@@ -39,6 +40,7 @@ from roost_models.rollout.document import BundleRef
 
 TRIED = 96
 """Requests that each model answers alone, first."""
+RENDERED = "The archive holds rendered pictures: these figures compare models, and say nothing about real animals."
 MakeCrew = Callable[[Begin, Limits, int], Crew]
 Progress = Callable[[int, int | None], None]
 
@@ -155,6 +157,7 @@ class _Assessing:
         self._memory: dict[Who, Memory] = {}
         self._load_ms: dict[Who, float] = {}
         self._runtime: dict[Who, str] = {}
+        self._rendered = False
 
     def run(self, gate: Gate, make_crew: MakeCrew, progress: Progress | None) -> Assessment:
         started = self._clock.monotonic_ns()
@@ -185,6 +188,7 @@ class _Assessing:
     def _try_each(self) -> None:
         """Each alone: goldens, the first requests, memory. Raises `Ended`."""
         first = list(islice(self._cases(), TRIED))
+        self._rendered = any(is_rendered(picture_of(case, self._source.frames)[0] or b"") for case in first)
         for who, bundle in self._bundles.items():
             begin = begin_with({who: bundle}, self._source.frames.root, self._wanted.tolerance, self._wanted.limits)
             with Child(begin, self._wanted.limits) as child:
@@ -262,9 +266,14 @@ class _Assessing:
         )
 
     def _remarks(self, candidate: Side, champion: Side | None) -> list[str]:
-        found = [] if self._truth is None else list(self._truth.remarks)
+        found = [RENDERED] if self._rendered else []
+        if self._truth is not None:
+            found += self._truth.remarks
         if self._truth is not None and self._truth.left_out:
-            found.append(f"{self._truth.left_out} labelled pictures are left out: the candidate may know them.")
+            found.append(
+                f"{self._truth.left_out} labelled pictures are left out: the candidate learned from them, or from "
+                "others of the same site and day."
+            )
         labels = set(self._bundles["candidate"].manifest.labels)
         unknown = sorted(set(() if self._truth is None else self._truth.labels.values()) - labels)
         if unknown:

@@ -25,6 +25,7 @@ def page(report: Assessment, pictures: Mapping[str, str]) -> str:
         f'<p class="verdict {"good" if report.accepted else "bad"}">{_e(verdict)}</p>',
         f'<p class="soft">{_e(telling.subject(report))}<br>{_e(telling.moment(report.made_at_ms))} UTC, digest '
         f"<code>{_e(report.candidate.digest)}</code></p>",
+        *_cautions(report),
         "<h2>Gate</h2>",
         _rules(report),
     ]
@@ -35,10 +36,19 @@ def page(report: Assessment, pictures: Mapping[str, str]) -> str:
         parts += ["<h2>Where it is labelled</h2>", f'<p class="soft">{_e(report.labelled.source)}; 95 % intervals.</p>']
         parts += [_table(_ACCURACY, accuracies), f"<p>{_e(telling.paired(report))}</p>"]
     parts += ["<h2>Speed, memory, failures</h2>", _table(_SIDES, telling.sides(report))]
-    parts += ["<ul>", *(f"<li>{_e(line)}</li>" for line in telling.notes(report)), "</ul>"]
+    parts.append(_list("soft", telling.notes(report)))
     if report.differing:
         parts += ["<h2>Where they differ</h2>", _differing(report.differing, pictures)]
     return _WHOLE.format(title=_e(verdict), style=style, body="\n".join(parts))
+
+
+def _cautions(report: Assessment) -> list[str]:
+    lines = telling.cautions(report)
+    return [_list("caution", lines)] if lines else []
+
+
+def _list(kind: str, lines: Iterable[str]) -> str:
+    return f'<ul class="{kind}">{"".join(f"<li>{_e(line)}</li>" for line in lines)}</ul>'
 
 
 def _rules(report: Assessment) -> str:

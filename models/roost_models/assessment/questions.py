@@ -41,7 +41,7 @@ def questions(cases: Iterable[Case], asking: Asking) -> Iterator[tuple[Question,
         score = _champions(case, asking)
         archived: list[Output] | None = None if score is None else list(score.outputs)
         checked = (number // CHUNK) % CHECKED == 0
-        picture, missing = _picture(case, asking.carry_from)
+        picture, missing = picture_of(case, asking.carry_from)
         alone = score is not None and score.batch == 1
         yield (
             Question(
@@ -93,7 +93,8 @@ def _champions(case: Case, asking: Asking) -> Score | None:
     return None
 
 
-def _picture(case: Case, frames: FrameStore | None) -> tuple[bytes | None, str]:
+def picture_of(case: Case, frames: FrameStore | None) -> tuple[bytes | None, str]:
+    """The bytes of a case's frame, or why it has none here (empty where it needs none)."""
     ref = case.request.input.frame
     if frames is None or ref is None:
         return None, ""

@@ -60,6 +60,8 @@ class Labelled(_Part, frozen=True, kw_only=True):
 
     source: str
     """Where the labels come from."""
+    pictures: int = 0
+    """Different pictures among the labelled requests; a still scene gives the same one again and again."""
     overall: Accuracy
     by_label: dict[str, Accuracy] = field(default_factory=dict)
     """By the true label."""

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from roost_models.assessment.binomial import mcnemar, upper_limit, wilson
 from roost_models.assessment.durations import Durations
 from roost_models.assessment.report import (
     Accuracy,
@@ -19,6 +18,7 @@ from roost_models.assessment.report import (
     Side,
 )
 from roost_models.assessment.wire import Reply, Verdict
+from roost_models.binomial import mcnemar, upper_limit, wilson
 
 SHARES = (0.01, 0.02, 0.1, 0.5)
 """Shares of a roll-out for which the bound is told."""
@@ -98,6 +98,7 @@ class Tally:
         self._compared = self._identical = self._almost = self._same_label = 0
         self._archived_before = self._reproduced = 0
         self._right = _Right()
+        self._shown: set[str] = set()  # labelled pictures: no more than there are labels
         self._by_label: dict[str, _Right] = {}
         self._by_site: dict[str, _Right] = {}
         self._only = [0, 0]
@@ -140,6 +141,7 @@ class Tally:
         candidate = not mine.failure and mine.label == about.truth
         champion = other is not None and not other.failure and other.label == about.truth
         self._right.add(candidate, champion)
+        self._shown.add(about.frame or about.request_id)
         _group(self._by_label, about.truth).add(candidate, champion)
         _group(self._by_site, about.node).add(candidate, champion)
         self._only[0] += candidate and not champion
@@ -203,6 +205,7 @@ class Tally:
             paired = Paired(only_candidate_right=mine, only_champion_right=other, p_value=mcnemar(mine, other))
         return Labelled(
             source=self._labels_from,
+            pictures=len(self._shown),
             overall=self._right.accuracy(compared=with_champion),
             by_label=_accuracies(self._by_label, with_champion),
             by_site=_accuracies(self._by_site, with_champion),

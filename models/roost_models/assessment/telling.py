@@ -12,10 +12,12 @@ def verdict(report: Assessment) -> str:
     name = f"{report.candidate.name} {report.candidate.version}"
     if report.fault is not None:
         return f"{name} is refused: the {report.fault.who}: {report.fault.detail}"
-    failed = sum(not rule.lets_pass for rule in report.rules)
+    failed = [rule for rule in report.rules if not rule.lets_pass]
     if report.accepted:
         return f"{name} is accepted: it keeps every rule of the gate."
-    return f"{name} is refused: {failed} of {len(report.rules)} rules of the gate not kept."
+    unknown = sum(rule.outcome == "not-enough-data" for rule in failed)
+    wanting = f" ({unknown} for want of data)" if unknown else ""
+    return f"{name} is refused: {len(failed)} of {len(report.rules)} rules of the gate not kept{wanting}."
 
 
 def subject(report: Assessment) -> str:
@@ -97,9 +99,14 @@ def sides(report: Assessment) -> list[Row]:
     ]
 
 
+def cautions(report: Assessment) -> list[str]:
+    """What a reader must know before believing any figure."""
+    return [*report.remarks, *_repeated(report)]
+
+
 def notes(report: Assessment) -> list[str]:
-    """All the rest that a reader must know."""
-    lines = list(report.remarks)
+    """All the rest."""
+    lines: list[str] = []
     skipped = report.period.skipped
     if skipped:
         lines.append("Not compared: " + ", ".join(f"{count:,} {reason}" for reason, count in skipped.items()) + ".")
@@ -123,6 +130,17 @@ def notes(report: Assessment) -> list[str]:
             f"{report.workers} worker{'' if report.workers == 1 else 's'}, {report.seconds:.1f} s."
         )
     return lines
+
+
+def _repeated(report: Assessment) -> list[str]:
+    """Intervals take requests as independent of each other; the same picture asked again is not."""
+    found = report.labelled
+    if found is None or not found.pictures or found.pictures >= found.overall.candidate.of:
+        return []
+    return [
+        f"The {found.overall.candidate.of:,} labelled requests show {found.pictures:,} different pictures: "
+        "the intervals and p, which count requests, are narrower than so few pictures allow."
+    ]
 
 
 def differing(one: Differing) -> str:

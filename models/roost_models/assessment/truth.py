@@ -1,8 +1,9 @@
 """What is true of archived pictures, as somebody labelled them: from a label store, or a version of a dataset.
 
-A candidate must not be judged by the pictures it learned from. Of a dataset only the test split counts; of a label
-store, what the dataset that the candidate was trained on does not have in its other splits. `everything` takes all
-the same, and the report says so.
+A candidate must not be judged by the pictures it learned from, nor by others of the same morning, which are nearly the
+same. Of a dataset only the test split counts; of a label store, what the dataset that the candidate was trained on does
+not have in its other splits, and no picture of a site and day that is in them: it may have been labelled later.
+`everything` takes all the same, and the report says so.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from roost_broker.errors import Misuse
 from roost_models.datasets.document import Dataset
 from roost_models.datasets.document import parse as parse_dataset
+from roost_models.datasets.making import item_of
 
 MAX_BYTES = 200_000_000
 
@@ -22,7 +24,7 @@ class Truth:
     source: str
     labels: dict[str, str]
     left_out: int = 0
-    """Labelled pictures that the candidate learned from."""
+    """Labelled pictures that the candidate learned from, or from others of the same site and day."""
     remarks: tuple[str, ...] = field(default=())
 
 
@@ -50,18 +52,21 @@ def of_store(path: Path, *, task: str, trained_on: Dataset | None, everything: b
 
     with LabelStore(path, make=False) as store:
         standings = store.standings(task)
-    agreed = {picture: standing.agreed for picture, standing in standings.items()}
-    labels = {
-        picture: entry.label for picture, entry in agreed.items() if entry is not None and entry.label is not None
-    }
-    learned = frozenset[str]()
+    labelled = [
+        item_of(picture, agreed, standing.verdicts)
+        for picture, standing in standings.items()
+        if (agreed := standing.agreed) is not None and agreed.label is not None
+    ]
+    learned: set[str] = set()
     remarks = _warned(everything)
     if not everything and trained_on is not None:
-        learned = frozenset(item.sha256 for item in trained_on.items if item.split != "test")
+        for item in trained_on.items:
+            if item.split != "test":
+                learned |= {item.sha256, item.group}
     elif not everything:
         remarks = ("It is not known which pictures the candidate learned from: some may be among the labelled ones.",)
-    kept = {picture: label for picture, label in labels.items() if picture not in learned}
-    return Truth(f"labels in {path.name}", kept, left_out=len(labels) - len(kept), remarks=remarks)
+    kept = {item.sha256: item.label for item in labelled if not learned & {item.sha256, item.group}}
+    return Truth(f"labels in {path.name}", kept, left_out=len(labelled) - len(kept), remarks=remarks)
 
 
 def _warned(everything: bool) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from roost_broker.centre import applying
+from roost_broker.centre import applying, credible
 from roost_broker.centre.access import NatsUnreachable
-from roost_broker.centre.envelope import Envelope, parse
+from roost_broker.centre.envelope import Envelope
 from roost_broker.centre.frames import FrameBucket, announced
 from roost_broker.centre.lanes import LANES, Lane
 from roost_broker.centre.pulling import Pulled, Puller
@@ -81,6 +81,7 @@ class Archiver:
     ) -> None:
         self._client = client
         self._settings = settings or ArchiverSettings()
+        self._base = base
         self._trim_above = trim_above
         self._clock = clock or SystemClock()
         self._stored = stored
@@ -168,7 +169,7 @@ class Archiver:
         refused: list[Refusal] = []
         for one in messages:
             try:
-                envelope = parse(one.headers, one.payload, one.stored_ms)
+                envelope = credible.read(one.subject, one.headers, one.payload, one.stored_ms, base=self._base)
             except Malformed as error:
                 refused.append(
                     Refusal(lane.stream, one.stream_seq, error.problem, one.stored_ms, one.headers, one.payload)

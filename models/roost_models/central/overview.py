@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from roost_broker.centre.streams import FRAMES_STREAM
 from roost_broker.errors import PeerError
 from roost_broker.frames import FrameStore
 from roost_models.central import parquet, staging
@@ -35,6 +36,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     frames: int
     frame_bytes: int
+    frames_read: int
+    """How far the stream of frames has been read: its number there."""
     refused: int
     """Messages kept aside because no gateway can have sent them."""
 
@@ -42,13 +45,15 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 def overview(root: Path) -> Overview:
     """The totals of the archive in `root`; zeros where there is none. Raises `DamagedFile`, `PeerError`."""
     staged: dict[tuple[str, str], int] = defaultdict(int)
-    refused = 0
+    refused = frames_read = 0
     db = staging.open_for_reading(root)
     if db is not None:
         try:
             for day, task, count in db.execute("SELECT day, task, count(*) FROM messages GROUP BY day, task"):
                 staged[day, task] = count
             refused = db.execute("SELECT count(*) FROM refused").fetchone()[0]
+            found = db.execute("SELECT seq FROM cursors WHERE stream = ?", (FRAMES_STREAM,)).fetchone()
+            frames_read = int(found[0]) if found else 0
         except sqlite3.DatabaseError as error:
             raise PeerError(f"The archive's database in {root} cannot be read: {error}.") from error
         finally:
@@ -74,5 +79,6 @@ def overview(root: Path) -> Overview:
         files=sum(day.files for day in days),
         frames=len(sizes),
         frame_bytes=sum(sizes),
+        frames_read=frames_read,
         refused=refused,
     )

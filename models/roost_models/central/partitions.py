@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from roost_broker.centre.lanes import LaneName
+from roost_broker.centre.lanes import LaneName, task_of
+from roost_broker.topics import is_name
 
 DEVICE = "_device"
 """Instead of a task, for what concerns a whole device."""
@@ -28,6 +29,12 @@ class Partition:
     day: str
     task: str
     lane: LaneName
+
+
+def place_of(topic: str, base: str) -> str:
+    """The task under which a topic is archived: a name, and so a folder; `_device` for all else."""
+    task = task_of(topic, base)
+    return task if task is not None and is_name(task) else DEVICE
 
 
 def day_of(received_ms: int, stored_ms: int, last: str | None) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from roost_broker.centre.access import NatsAccess
+from roost_broker.centre.access import LOOPBACK, NatsAccess
 from roost_broker.centre.layout import CentreLayout
 from roost_broker.centre.nats_settings import NatsSettings
 from roost_broker.centre.streams import StreamSettings
@@ -52,6 +52,11 @@ class CentreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 f"streams.replicas is {self.streams.replicas}, but the one server here can hold one copy only.",
                 "Give server.cluster and server.routes, or [nats] with the servers of a cluster.",
             )
+        if self.nats is None and self.server.users_file and not self.server.user:
+            raise Misuse(
+                "The centre itself could not use its server: server.users_file lets in nobody else.",
+                "Name one of its users, who may do everything, in server.user with server.password_file.",
+            )
 
     @property
     def access(self) -> NatsAccess:
@@ -60,7 +65,16 @@ class CentreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             return self.nats
         scheme = "tls" if self.server.certificate else "nats"
         host = "127.0.0.1" if self.server.host in ("0.0.0.0", "::") else self.server.host  # noqa: S104  # compared only
-        return NatsAccess(urls=(f"{scheme}://{host}:{self.server.port}",))
+        return NatsAccess(
+            urls=(f"{scheme}://{host}:{self.server.port}",),
+            # It shows the server's own certificate, and takes what its authority signed: the name is another host's.
+            ca=self.server.ca or self.server.certificate,
+            certificate=self.server.certificate,
+            key=self.server.key,
+            user=self.server.user,
+            password_file=self.server.password_file,
+            check_name=host not in LOOPBACK,
+        )
 
 
 TEMPLATE = """\
@@ -117,6 +131,7 @@ def _resolved(settings: CentreSettings, folder: Path, layout: CentreLayout) -> C
         key=placed(server.key),
         ca=placed(server.ca),
         users_file=placed(server.users_file),
+        password_file=placed(server.password_file),
     )
     nats = settings.nats
     if nats is not None:

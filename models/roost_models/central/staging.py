@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from roost_broker.centre.envelope import Envelope
-from roost_broker.centre.lanes import LaneName, task_of
+from roost_broker.centre.envelope import Envelope, headers_of
+from roost_broker.centre.lanes import LaneName
 from roost_broker.errors import Misuse, PeerError
-from roost_models.central.partitions import DEVICE, Partition, Ranges, day_of
+from roost_models.central.partitions import Partition, Ranges, day_of, place_of
 
 DATABASE = "staging.db"
 SCHEMA_VERSION = 1
@@ -92,7 +92,7 @@ class ArchiveFull(PeerError):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A message of a stream that no gateway can have sent."""
+    """A message that no gateway can have sent, or whose number another has."""
 
     stream: str
     stream_seq: int
@@ -142,21 +142,23 @@ class Staging:
     def put(self, rows: Iterable[Envelope], refused: Iterable[Refusal] = ()) -> int:
         """Have these on the disk when it returns; how many of them were new."""
         days: dict[tuple[str, str], str] = {}
-        new = 0
-        stored = duplicate = 0
+        new = stored = duplicate = 0
+        conflicts: list[Refusal] = []
         try:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 for row in rows:
                     if self._insert(row, days):
                         stored += 1
+                    elif (conflict := self._conflict(row)) is not None:
+                        conflicts.append(conflict)
                     else:
                         duplicate += 1
                 self._db.executemany(
                     "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT (outbox, lane) DO UPDATE SET day = excluded.day",
                     [(*name, day) for name, day in days.items()],
                 )
-                new = self._refuse(refused)
+                new = self._refuse((*refused, *conflicts))
         except sqlite3.DatabaseError as error:
             raise _told(self._path, error) from error
         self._days |= days
@@ -238,7 +240,7 @@ class Staging:
             *one.key,
             None if one.gap is None else one.gap[0],
             one.node,
-            task_of(one.topic, self._base) or DEVICE,
+            place_of(one.topic, self._base),
             day,
             one.topic,
             one.received_ms,
@@ -254,6 +256,16 @@ class Staging:
         if done.rowcount:
             days[name] = day
         return bool(done.rowcount)
+
+    def _conflict(self, one: Envelope) -> Refusal | None:
+        """Another message has this number: two gateways use copies of one outbox. None for a mere repetition."""
+        found = self._db.execute(
+            "SELECT node, topic, payload FROM messages WHERE outbox = ? AND lane = ? AND seq = ?", one.key
+        ).fetchone()
+        if found is None or found == (one.node, one.topic, one.payload):
+            return None
+        reason = f"Number {one.seq} of outbox {one.outbox}, of {found[0]}, is another message: the outbox was copied."
+        return Refusal(f"{one.outbox}:{one.lane}", one.seq, reason, one.stored_ms, headers_of(one), one.payload)
 
     def _refuse(self, refused: Iterable[Refusal]) -> int:
         done = self._db.executemany(

@@ -64,7 +64,7 @@ def make(
         elif trouble := there(picture):
             left_out.append(LeftOut(sha256=picture, reason="missing" if trouble == "missing" else "damaged"))
         else:
-            items.append(_item(picture, agreed, holds.verdicts))
+            items.append(item_of(picture, agreed, holds.verdicts))
     before = earlier[-1] if earlier else None
     labels = list(wish.labels) or _labels(items, before)
     if len({item.label for item in items}) < 2:
@@ -110,7 +110,10 @@ def warnings(dataset: Dataset) -> list[str]:
     if dataset.test_share > 0:
         share = sum(by_split["test"].values()) / len(dataset.items) if dataset.items else 0.0
         if not by_split["test"]:
-            found.append("Nothing is in the test split: all pictures are of one site and day.")
+            found.append(
+                "Nothing is in the test split: all pictures are of one site and day. "
+                "Add pictures of another day or site; what is in training now stays there."
+            )
         elif abs(share - dataset.test_share) > max(0.1, dataset.test_share / 2):
             found.append(
                 f"{share:.0%} of the pictures are in the test split, not {dataset.test_share:.0%}: "
@@ -130,7 +133,8 @@ def warnings(dataset: Dataset) -> list[str]:
     return found
 
 
-def _item(picture: str, agreed: Entry, verdicts: Iterable[Entry]) -> Item:
+def item_of(picture: str, agreed: Entry, verdicts: Iterable[Entry]) -> Item:
+    """A picture as a dataset has it, before the split; what one author knows of its place counts for all."""
     site = agreed.site or next((one.site for one in verdicts if one.site), agreed.node)
     taken = next((one.taken for one in (agreed, *verdicts) if one.taken is not None), None)
     return Item(

@@ -42,6 +42,11 @@ class KeyRing:
         """Whether the private key is in one of the folders; it is not opened."""
         return self._file(keyid) is not None
 
+    def folder_of(self, keyid: str) -> Path | None:
+        """The folder that holds the private key."""
+        path = self._file(keyid)
+        return None if path is None else path.parent
+
     def signer(self, keyid: str) -> CryptoSigner | None:
         """The key, opened; None when it is in none of the folders. Raises `Misuse` when it cannot be opened."""
         if keyid not in self._open and (path := self._file(keyid)) is not None:

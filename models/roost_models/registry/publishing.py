@@ -8,10 +8,12 @@ import hashlib
 from pathlib import Path
 
 from roost_broker.errors import Misuse
-from roost_models.assessment.report import Assessment
+from roost_models.assessment.report import Assessment, Rule
 from roost_models.assessment.report import parse as parse_report
 from roost_models.bundle.folder import Bundle
+from roost_models.registry import withdrawing
 from roost_models.registry.writer import Published, Registry
+from roost_models.rollout.document import BundleRef
 from roost_models.rollout.lifecycle_log import LifecycleLog
 
 
@@ -40,7 +42,7 @@ def publish(
     else:
         raise NotAccepted(
             f"{bundle.manifest.name} {bundle.manifest.version} comes without a report of its evaluation.",
-            "Evaluate it (roost evaluate … --report FILE) and give --report FILE, or say why not: "
+            "Evaluate it (roost evaluate BUNDLE --against CHAMPION: the report is found by itself), or say why not: "
             "--without-evaluation WHY.",
         )
     published = registry.publish(bundle, custom=evidence)
@@ -54,6 +56,27 @@ def publish(
         why=why,
     )
     return published
+
+
+def withdraw(
+    registry: Registry, lifecycle: LifecycleLog, task: str, bundle: BundleRef, *, author: str, why: str = ""
+) -> bool:
+    """Take a bundle out for good and retire it; False when it was out already. Raises `Misuse`, `KeysMissing`.
+
+    One in production is refused: another one must have taken its place first. Doing it again finishes what was
+    interrupted.
+    """
+    phase = lifecycle.phase(bundle.digest)
+    if phase == "production":
+        raise Misuse(
+            f"{bundle.name} {bundle.version} is in production.", "Roll another one out, or abort its roll-out; then."
+        )
+    done = withdrawing.withdraw(registry, task, bundle.name, bundle.version, why=why)
+    if phase in ("preproduction", "post-production"):
+        at_ms = int(registry.clock().timestamp() * 1000)
+        evidence = {"withdrawn": "from the registry"}
+        lifecycle.move(task, bundle, "retirement", author=author, at_ms=at_ms, why=why, evidence=evidence)
+    return done
 
 
 def accepted_report(path: Path, bundle: Bundle) -> str:
@@ -73,12 +96,30 @@ def accepted_report(path: Path, bundle: Bundle) -> str:
             "Evaluate this bundle; any change of a bundle is another one.",
         )
     if not report.accepted:
-        raise NotAccepted(f"The gate did not accept {title}: {_reasons(report)}.", "Train a better one.")
+        raise NotAccepted(f"The gate did not accept {title}: {_reasons(report)}.", _remedy(report))
     return hashlib.sha256(data).hexdigest()
 
 
 def _reasons(report: Assessment) -> str:
     if report.fault is not None:
         return report.fault.detail or report.fault.reason
-    failed = [rule.sentence or rule.name for rule in report.rules if not rule.lets_pass]
+    failed = [_reason(rule) for rule in report.rules if not rule.lets_pass]
     return "; ".join(failed[:3]) or "it does not say why"
+
+
+def _reason(rule: Rule) -> str:
+    said = f"{rule.name} ({rule.sentence})" if rule.sentence else rule.name
+    if rule.measured is None or rule.limit is None:
+        return said
+    return f"{said}: {rule.measured:.4g}, the limit is {rule.limit:.4g}"
+
+
+def _remedy(report: Assessment) -> str:
+    """Too little data is no fault of the bundle."""
+    refused = [rule.outcome for rule in report.rules if not rule.lets_pass]
+    if report.fault is None and refused and all(outcome == "not-enough-data" for outcome in refused):
+        return (
+            "That is too little data, not a bad bundle: label more pictures of the archive (roost label serve), "
+            "or evaluate it by a gate of yours (roost evaluate --show-gate, --gate FILE)."
+        )
+    return "Train a better one, or evaluate it by a gate of yours (roost evaluate --show-gate, --gate FILE)."

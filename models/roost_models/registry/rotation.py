@@ -57,9 +57,13 @@ def propose(
     """A change of the keys of a role, not yet signed. To be called under the registry's lock.
 
     `replace`: ids of the keys that go (their beginnings will do); None: all. As many come in their place as `quorum`
-    asks for, made in `folder`, by default the registry's own. Raises `Misuse`.
+    asks for, made in `folder`, by default the registry's own
+    (never for root). Raises `Misuse`.
     """
     top = role in layout.TOP_LEVEL
+    folder = folder or registry.keys
+    if role == layout.ROOT and folder.resolve() == registry.keys.resolve():
+        raise Misuse("The keys of root cannot lie with the online ones.", "Give another folder with --new-keys.")
     page: Metadata[Any] = registry.files.root() if top else registry.files.targets(layout.TARGETS)
     signed = deepcopy(page.signed)
     try:
@@ -73,7 +77,7 @@ def propose(
     count = wanted.keys - len(one.keyids)
     if count < 0:
         raise Misuse(f"{role} keeps {len(one.keyids)} keys, which is more than {wanted.keys}.", "Replace more of them.")
-    coming = [registry.ring.make(role, folder or registry.keys) for _ in range(count)]
+    coming = [registry.ring.make(role, folder) for _ in range(count)]
     for key in coming:
         signed.add_key(key, role)
     one.threshold = wanted.threshold
@@ -108,6 +112,8 @@ def accept(registry: Registry, proposal: Proposal) -> None:
     metadata = _metadata(proposal)
     top = isinstance(metadata.signed, Root)
     in_force: Metadata[Any] = registry.files.root() if top else registry.files.targets(layout.TARGETS)
+    if top and metadata.signed.version != proposal.after + 1:
+        raise Malformed("The proposal leaves out a version: no device would find it.", "Propose it again.")
     if proposal.after != in_force.signed.version:
         raise Misuse(
             f"The proposal follows version {proposal.after}; version {in_force.signed.version} is in force.",

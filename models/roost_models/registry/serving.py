@@ -18,9 +18,14 @@ def application(public: Path) -> web.Application:
     root = public.resolve()
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        path = (root / request.match_info["path"]).resolve()
-        hidden = any(part.startswith(".") for part in request.match_info["path"].split("/"))
-        if hidden or not path.is_relative_to(root) or not path.is_file():
+        asked = request.match_info["path"]
+        try:
+            path = (root / asked).resolve()
+            hidden = any(part.startswith(".") for part in asked.split("/"))
+            found = not hidden and path.is_relative_to(root) and path.is_file()
+        except (OSError, ValueError):  # what cannot be the name of a file: too long, or with a NUL
+            found = False
+        if not found:
             raise web.HTTPNotFound
         # Names hold a version or a digest, so what they name never changes; but for these two.
         changes = path.name in ("timestamp.json", "root.json")

@@ -51,6 +51,16 @@ class TargetFiles:
             size += entry.bytes
         return count, size
 
+    def sweep(self, manifests: Collection[TargetFile], files: Collection[str]) -> None:
+        """Remove manifests and files of bundles other than these."""
+        kept = {self.document_path(info) for info in manifests}
+        bundles = self._public / "targets" / "bundles"
+        for path in [one for one in bundles.rglob("*.bundle.json") if one not in kept]:
+            path.unlink()
+        for path in (self._public / "targets" / "files").glob("*"):
+            if path.name not in files and not path.name.startswith("."):
+                path.unlink()
+
     def prune_documents(self, in_force: Collection[TargetFile], kept: int) -> None:
         """Remove superseded roll-out documents but the newest `kept` of each line."""
         for info in in_force:

@@ -22,8 +22,9 @@ from typing import Any
 from msgspec import Struct
 from tuf.api.metadata import Delegations, Metadata, Root, TargetFile, Targets
 
-from roost_broker.errors import Misuse
+from roost_broker.errors import Malformed, Misuse
 from roost_models.bundle.folder import Bundle, read_manifest
+from roost_models.bundle.manifest import digest_of
 from roost_models.registry import layout
 from roost_models.registry import settings as settings_file
 from roost_models.registry.edition import Edition, check_enough
@@ -33,6 +34,7 @@ from roost_models.registry.metadata_files import MetadataFiles
 from roost_models.registry.setting_up import Plan, delegate, first_roles, make_keys
 from roost_models.registry.settings import RegistrySettings
 from roost_models.registry.target_files import TargetFiles
+from roost_models.registry.withdrawing import withdrawn_of
 from roost_models.rollout.document import BundleRef, Rollout
 from roost_models.rollout.document import parse as parse_rollout
 from roost_models.rollout.document import render as render_rollout
@@ -91,6 +93,11 @@ class Registry:
             if self.files.exists():
                 raise Misuse(f"There is a registry at {self.root} already.", "Publish into it, or give a new folder.")
             if self.files.versions(layout.ROOT):  # killed in the middle: nobody can trust that root yet
+                if self.files.versions(layout.ROOT) != [1] or (self.public / "targets").exists():
+                    raise Misuse(
+                        f"The registry at {self.root} has lost its timestamp.json.",
+                        "Restore that file from a backup or a mirror; setting it up anew would lose all devices.",
+                    )
                 for left in self.files.folder.glob("*.json"):
                     left.unlink()
             settings_file.save(self.root / "settings.json", plan.settings)
@@ -114,6 +121,11 @@ class Registry:
             edition = self.edition()
             role = self._task(edition, manifest.task)
             there = edition.targets(role).targets.get(target)
+            if there is None and target in withdrawn_of(edition.targets(role)):
+                raise AlreadyPublished(
+                    f"{manifest.name} {manifest.version} was withdrawn.",
+                    "A version is published once: give the bundle a new version and pack it again.",
+                )
             if there is not None:
                 if (there.custom or {}).get("digest") != bundle.digest:
                     raise AlreadyPublished(
@@ -123,6 +135,8 @@ class Registry:
                 return Published(task=manifest.task, bundle=reference, new=False)
             count, size = self.stored.add_bundle(bundle)
             data = read_manifest(bundle.root)
+            if digest_of(data) != bundle.digest:
+                raise Malformed(f"The manifest in {bundle.root} changed since it was opened.", "Publish it again.")
             info = TargetFile.from_data(target, data, ["sha256"])
             info.unrecognized_fields["custom"] = {"digest": bundle.digest, **(custom or {})}
             self.stored.add_document(info, data)
@@ -188,7 +202,7 @@ class Registry:
         role = layout.task_role(task)
         if role not in self.files.infos():
             self.check_keys(layout.TARGETS)
-            key = self.ring.make(role, self.keys)
+            key = self.ring.make(role, self._home_of_tasks())
             targets = edition.targets(layout.TARGETS)
             delegations = targets.delegations or Delegations({}, {})
             targets.delegations = delegations
@@ -196,6 +210,15 @@ class Registry:
             targets.add_key(key, role)
             edition.add(role, Targets())
         return role
+
+    def _home_of_tasks(self) -> Path:
+        """Where the key of a new task is made: with those of the other tasks, which may be offline."""
+        others = [role for role in self.files.infos() if layout.task_of(role) is not None]
+        keyids = [keyid for role in others for keyid in self.signers(role)[0]]
+        if not keyids or any(self.ring.folder_of(keyid) == self.keys for keyid in keyids):
+            return self.keys
+        here = (self.ring.folder_of(keyid) for keyid in [*keyids, *self.signers(layout.TARGETS)[0]])
+        return next((folder for folder in here if folder is not None), self.keys)
 
     def _check_published(self, task: str, wanted: BundleRef) -> None:
         for found_task, found, _ in self.bundles():

@@ -49,6 +49,8 @@ class Mark:
     step: int
     shadow: float
     serving: float
+    number: int = 0
+    """Generation of the document that it goes with: no two markers of a roll-out have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Move:
     bundle: BundleRef
     to: Phase | None
     why: str
+    event: str
+    """What of the roll-out this follows from; each happens to a bundle once in a roll-out."""
 
 
 @dataclass(frozen=True, slots=True)

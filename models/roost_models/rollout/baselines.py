@@ -15,8 +15,11 @@ def of_report(report: Assessment, digest: str, *, canary: float | None = None) -
     """What the assessment lets expect; `canary` is the share for which it says what the canary says, if known.
 
     The agreement with the previous bundle is the one found in the archive: a better bundle differs where the other is
-    wrong. The field is to show the same, not more.
+    wrong. The field is to show the same, not more. Of a report that refuses its bundle nothing is taken: to expect
+    what was found bad would make it look good.
     """
+    if not report.accepted:
+        return Baseline(canary=canary)
     agreement = report.agreement
     found = Baseline(canary=canary, answers=_answers(report.candidate_side), source=digest)
     if agreement is None or agreement.compared < _SURE_OF:

@@ -4,7 +4,10 @@
     2. A document that could not be published is tried again; nothing that follows it is done before.
     3. Devices are told to look only after the registry holds the document.
 
-Killed between any two of these, the next controller finds the difference (see `controller`).
+    4. A marker is left once, by the number of its document; a bundle moves once for each event of a roll-out.
+
+Killed between any two of these, the next controller finds the difference (see `controller`) and orders what follows
+again (`owed`); what is done already is known here.
 """
 
 import logging
@@ -19,7 +22,8 @@ from roost_models.rollout.actions import Action, Command, Halted, Ignored, Keep,
 from roost_models.rollout.controller import Controller
 from roost_models.rollout.document import Rollout
 from roost_models.rollout.evidence import DeviceReport
-from roost_models.rollout.keeping import RolloutBook
+from roost_models.rollout.keeping import Marker, RolloutBook
+from roost_models.rollout.lifecycle import phase_of
 from roost_models.rollout.lifecycle_log import LifecycleLog
 from roost_models.rollout.progress import Progress
 
@@ -81,6 +85,14 @@ class Conducting:
     def resume(self) -> None:
         """Do what a controller that was killed has left undone."""
         self._do(self.controller.resumed(self._clock.wall_ns()))
+
+    def untold(self) -> list[tuple[int, Marker]]:
+        """Markers, by place, that do not stand on the fleet's topics yet; publish each, then `was_told`."""
+        return self._book.untold(self.controller.progress.order.rollout_id)
+
+    def was_told(self, place: int) -> None:
+        """This one is out. One that a kill leaves unsaid is told twice, with the same id."""
+        self._book.was_told(self.controller.progress.order.rollout_id, place)
 
     def order(self, command: Command) -> None:
         """Raises `Misuse` for what cannot be now."""
@@ -162,8 +174,12 @@ class Conducting:
 
     def _move(self, action: Move, progress: Progress) -> None:
         order, at_ms = progress.order, self._clock.wall_ns() // MS
-        author, evidence = progress.author or order.author, {"rollout": order.rollout_id}
-        phase = self._lifecycle.phase(action.bundle.digest)
+        author = progress.author or order.author
+        evidence = {"rollout": order.rollout_id, "event": action.event}
+        entries = [entry for entry in self._lifecycle.entries() if entry.bundle.digest == action.bundle.digest]
+        if any(evidence.items() <= entry.evidence.items() for entry in entries):
+            return  # done before a kill
+        phase = phase_of(entries, action.bundle.digest)
         if phase is None:
             self._say(f"{action.bundle.name} {action.bundle.version} is not in the life cycle; nothing is noted there.")
         elif action.to is None or action.to == phase:
@@ -180,5 +196,11 @@ def report_of(state: OtaState, *, task: str, name: str, order: int, signed: bool
     """What a device's report says of one line."""
     line = next((line for line in state.lines if line.task == task and line.bundle == name), None)
     return DeviceReport(
-        node=state.node, report_id=state.message_id, order=order, tags=state.tags, line=line, signed=signed
+        node=state.node,
+        report_id=state.message_id,
+        order=order,
+        tags=state.tags,
+        line=line,
+        signed=signed,
+        sent_ms=state.timestamp,
     )

@@ -9,7 +9,8 @@ Rules:
   before it publishes; after a restart what the registry holds is the truth, and what is missing there follows.
 * Paused keeps the shares: nobody goes back, nobody begins. The time does not count.
 * Without data nothing moves: a step waits for as long as it must, and says so. A step that stays suspicious for
-  `hold_s` after its dwell is halted.
+  `hold_s` after its dwell is halted. Only where all devices that it lets serve are away does the next one begin, if
+  that is guarded as well.
 * A clock that was set back delays, and never hastens.
 
 Not done here: reading reports, signing, publishing, keeping (see `conducting`).
@@ -29,16 +30,15 @@ from roost_models.rollout.actions import (
     Halted,
     Ignored,
     Keep,
-    Mark,
-    Move,
     Say,
     SetDocument,
 )
 from roost_models.rollout.document import Rollout
 from roost_models.rollout.evidence import DeviceReport, Fleet
 from roost_models.rollout.gates import Gate, judge
-from roost_models.rollout.planning import Step
-from roost_models.rollout.progress import Progress, State
+from roost_models.rollout.owed import began_to_serve, mark, over, owed, replaced
+from roost_models.rollout.planning import Step, most_served
+from roost_models.rollout.progress import Progress, State, Told
 
 REMIND_NS = 3600 * SECOND
 """How often it says that a step waits."""
@@ -62,6 +62,7 @@ class Controller:
         self._adopt(published)
         self.fleet.ever_served.update(progress.ever_served)
         self.fleet.resume_step(self.progress.bases, now)
+        self.fleet.resume_floors(progress.heard)
         self._schedule()
 
     def _adopt(self, published: Rollout | None) -> None:
@@ -79,6 +80,7 @@ class Controller:
             self._republish = True
         elif published.generation > mine.generation or published.state != mine.state:
             # Somebody else went on, or this progress is from before a crash.
+            first = mine.served_from_step is None and published.serving > 0
             self.progress = structs.replace(
                 mine,
                 state=published.state,
@@ -86,7 +88,10 @@ class Controller:
                 generation=published.generation,
                 step_since_ns=published.at_ms * MS,
                 paused_ns=published.at_ms * MS if published.state == "paused" else None,
+                served_from_step=published.step if first else mine.served_from_step,
+                reason=published.why if published.state == "aborted" else mine.reason,
                 bases={},
+                told=None,
             )
 
     @property
@@ -112,13 +117,13 @@ class Controller:
         return max(int(self.step.dwell_s * SECOND) - spent, 0)
 
     def resumed(self, now: int) -> tuple[Action, ...]:
-        """What a restart left undone."""
+        """What a restart left undone; markers and moves may be ordered that were done before."""
         self._tick(now)
         if not self._republish:
-            return ()
+            return owed(self.progress)
         self._republish = False
         self._change()
-        return (Keep(self.progress), SetDocument(self.progress.document()))
+        return (Keep(self.progress), SetDocument(self.progress.document()), *owed(self.progress))
 
     def handle(self, event: Event, now: int) -> tuple[Action, ...]:
         """Take an event in. What was due before it is done first. Raises `Misuse` for an order that cannot be."""
@@ -189,7 +194,7 @@ class Controller:
         text = f"step {number + 1} of {count}: shadow {step.shadow:.2%}, serving {step.serving:.2%}"
         actions = self._told("step", text)
         if first:
-            actions.append(Move(self.progress.order.bundle, "production", "its first devices serve"))
+            actions.append(began_to_serve(self.progress.order))
         return actions
 
     def _judge(self) -> list[Action]:
@@ -201,6 +206,9 @@ class Controller:
         waiting = [gate for gate in self.gates if gate.verdict == "wait"]
         if over >= 0 and not waiting:
             return self._next()
+        if over >= 0 and not any(gate.suspicious for gate in waiting) and self._may_widen():
+            number = self.progress.step + 1
+            return self._enter(number, self.progress.order.author, "too few devices of the step before it are there")
         suspicious = next((gate for gate in waiting if gate.suspicious), None)
         if suspicious is not None and over >= int(self.progress.order.plan.policy.hold_s * SECOND):
             return self._halt(suspicious)
@@ -218,6 +226,19 @@ class Controller:
         evidence = self.fleet.gather(before)
         return judge(evidence, self.step, plan.policy, plan.baseline, self.fleet.quiet_elsewhere(before))
 
+    def _may_widen(self) -> bool:
+        """Whether so many devices that this step lets serve are away that it could never end, and the next is guarded.
+
+        The first few to serve are chosen by a hash, and may be off for good; k devices are never worth more than k/icc
+        requests. The next guarded step still serves no more devices than may be served before gates have passed.
+        """
+        plan, number = self.progress.order.plan, self.progress.step + 1
+        if not self.step.served or number >= len(plan.steps):
+            return False
+        if self.fleet.served_in_step() >= self.step.required * plan.policy.icc:  # some day they will have said enough
+            return False
+        return plan.steps[number].served <= most_served(plan.devices, plan.policy.guarded)
+
     def _next(self) -> list[Action]:
         order = self.progress.order
         if self.progress.step + 1 < len(order.plan.steps):
@@ -225,7 +246,7 @@ class Controller:
         self._set(state="complete", author=order.author, why="all gates passed at every step", bases={})
         actions = self._told("complete", f"complete: all devices get {order.bundle.name} {order.bundle.version}")
         if order.previous is not None:
-            actions.append(Move(order.previous, "post-production", f"{order.bundle.version} took its place"))
+            actions.append(replaced(order))
         return actions
 
     def _halt(self, gate: Gate) -> list[Action]:
@@ -235,21 +256,16 @@ class Controller:
     def _end(self, reason: str, author: str) -> list[Action]:
         self._set(state="aborted", reason=reason, paused_ns=None, author=author, why=reason[:1000])
         actions = self._told("aborted", reason)
-        served = self.progress.served_from_step is not None
-        actions.append(Move(self.progress.order.bundle, "post-production" if served else None, reason[:1000]))
+        actions.append(over(self.progress))
         return actions
 
     # small
 
     def _told(self, kind: str, text: str) -> list[Action]:
-        step = self.step
         self._schedule()
-        return [
-            Keep(self.progress),
-            SetDocument(self.progress.document()),
-            Mark(f"rollout-{kind}", text, self.progress.step, step.shadow, step.serving),
-            Say(text),
-        ]
+        told = Told(kind=f"rollout-{kind}", text=text[:1000], number=self.progress.generation)
+        self.progress = structs.replace(self.progress, told=told)
+        return [Keep(self.progress), SetDocument(self.progress.document()), mark(self.progress), Say(text)]
 
     def _set(self, **changes: object) -> None:
         self.progress = structs.replace(self.progress, **changes)
@@ -263,6 +279,7 @@ class Controller:
             generation=self._highest,
             at_ms=self._now // MS,
             ever_served=sorted(self.fleet.ever_served),
+            heard=self.fleet.floors(),
         )
 
     def _quiet_before(self) -> int:

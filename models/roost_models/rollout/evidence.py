@@ -3,7 +3,8 @@
 Every report has a named outcome, and all are counted:
 
 * `taken`; `taken-alive`: of another roll-out or of none, so it only shows that the device is there.
-* `duplicate`, `stale`: heard before, or older than what was heard.
+* `duplicate`, `stale`: heard before, or older than what was heard, as it came.
+* `replayed`: it says itself that it is older than one that was heard, whenever it comes (see `floors`).
 * `forged`: the signature does not fit. `other-line`: the device has no such line. `other-bundle`: its trial is of
   other bytes. `ahead`: it acts upon a document that was never made here. `impossible`: more answers than requests.
   `too-many`: no room.
@@ -12,13 +13,14 @@ A trial counts since its bundle became ready on the device. A step counts what c
 what had been counted then. A trial that began anew (its `since` differs) counts from nothing.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from roost_broker.clock import MS
 from roost_broker.messages import OtaLine, Trial
 
 Outcome: TypeAlias = Literal[
@@ -26,6 +28,7 @@ Outcome: TypeAlias = Literal[
     "taken-alive",
     "duplicate",
     "stale",
+    "replayed",
     "forged",
     "other-line",
     "other-bundle",
@@ -34,6 +37,10 @@ Outcome: TypeAlias = Literal[
     "too-many",
 ]
 MAX_DEVICES = 100_000
+REMEMBERED = 32
+"""Ids of a device's newest reports, by which one that comes again is known even when a clock was wrong."""
+STEP_MS = 60_000
+"""A device's clock may be set back so far without a report being taken for an old one."""
 _TOUCHED = frozenset({"downloading", "verifying", "testing", "warming", "shadow", "serving"})
 _INSTALLED = frozenset({"shadow", "serving"})
 
@@ -52,6 +59,8 @@ class DeviceReport:
     """None: the device has no such line."""
     signed: bool | None = None
     """Whether the signature fits; None: nobody knows its key."""
+    sent_ms: int = 0
+    """When, by the device's clock; it is signed. 0: unknown."""
 
 
 class Counts(Struct, frozen=True, kw_only=True, array_like=True):
@@ -109,9 +118,9 @@ class Evidence:
 @dataclass(slots=True)
 class _Device:
     order: int
-    report_id: str
     heard_ns: int
     tags: Mapping[str, str]
+    ids: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     line: OtaLine | None = None
     trial: Trial | None = None
     touched: bool = False
@@ -129,6 +138,7 @@ class Fleet:
     def __init__(self, rollout_id: str, digest: str) -> None:
         self._rollout_id, self._digest = rollout_id, digest
         self._devices: dict[str, _Device] = {}
+        self._floors: dict[str, int] = {}
         self.ever_served: set[str] = set()
         self.outcomes: Counter[Outcome] = Counter()
 
@@ -145,10 +155,12 @@ class Fleet:
         known = self._devices.get(report.node)
         if report.signed is False:
             return "forged"
-        if known is not None and report.report_id == known.report_id:
+        if known is not None and report.report_id in known.ids:
             return "duplicate"
         if known is not None and report.order <= known.order:
             return "stale"
+        if report.sent_ms and report.sent_ms < self._floors.get(report.node, 0) - STEP_MS:
+            return "replayed"
         if known is None and len(self._devices) >= MAX_DEVICES:
             return "too-many"
         line = report.line
@@ -159,8 +171,10 @@ class Fleet:
         if trial is not None and not _possible(trial):
             return "impossible"
         if known is None:
-            known = self._devices[report.node] = _Device(report.order, report.report_id, now, report.tags)
-        known.order, known.report_id, known.heard_ns = report.order, report.report_id, now
+            known = self._devices[report.node] = _Device(report.order, now, report.tags)
+        known.order, known.heard_ns = report.order, now
+        known.ids.append(report.report_id)
+        self._raise_floor(report, now)
         known.tags, known.line, known.ours, known.serving = report.tags, line, ours, False
         if line is None:
             return "other-line"
@@ -169,7 +183,7 @@ class Fleet:
             self.ever_served.add(report.node)
         if not ours:
             return "taken-alive"
-        known.touched = known.touched or (line.phase in _TOUCHED and bool(line.wanted))
+        known.touched = known.touched or _at_work(line)
         if line.phase in ("failed", "returning") or self._rejected(line):
             known.failed = line.problem or line.phase
         elif line.phase in _INSTALLED:
@@ -182,6 +196,11 @@ class Fleet:
         if trial.official:
             self.ever_served.add(report.node)
         return "taken"
+
+    def _raise_floor(self, report: DeviceReport, now: int) -> None:
+        floor = max(self._floors.get(report.node, 0), min(report.sent_ms, now // MS))
+        if floor and (report.node in self._floors or len(self._floors) < MAX_DEVICES):
+            self._floors[report.node] = floor
 
     def _has_it(self, line: OtaLine) -> bool:
         return any(slot.state == "active" and slot.digest == self._digest for slot in line.slots)
@@ -199,8 +218,19 @@ class Fleet:
     def resume_step(self, bases: Mapping[str, Counts], now: int) -> None:
         """Where the counters stood when the step began, from before a restart."""
         for node, base in list(bases.items())[:MAX_DEVICES]:
-            device = self._devices.setdefault(node, _Device(-1, "", now, {}))
+            device = self._devices.setdefault(node, _Device(-1, now, {}))
             device.base, device.touched = base, True
+
+    def floors(self) -> dict[str, int]:
+        """By device: when its newest report was sent, by its own clock, but no later than when it came.
+
+        So a clock that was ahead and is put right does not make the reports that follow look old.
+        """
+        return dict(self._floors)
+
+    def resume_floors(self, floors: Mapping[str, int]) -> None:
+        """As `floors` said before a restart."""
+        self._floors.update(list(floors.items())[:MAX_DEVICES])
 
     def gather(self, quiet_before: int) -> list[Evidence]:
         """What every device that has begun with the bundle says in this step."""
@@ -237,7 +267,7 @@ class Fleet:
             node
             for node, device in self._devices.items()
             if device.heard_ns >= quiet_before
-            and (device.serving or (device.ours and device.line is not None and device.line.phase in _TOUCHED))
+            and (device.serving or (device.ours and device.line is not None and _at_work(device.line)))
         )
 
     def behind(self, quiet_before: int, tags: Mapping[str, str]) -> list[str]:
@@ -251,6 +281,10 @@ class Fleet:
             and device.failed is None
             and all(device.tags.get(name) == value for name, value in tags.items())
         )
+
+    def served_in_step(self) -> int:
+        """On how many devices the new bundle has served since the step began."""
+        return sum(device.served for device in self._devices.values())
 
     def serving(self) -> int:
         """How many devices serve it now."""
@@ -294,3 +328,8 @@ def _counts(device: _Device) -> Counts:
 def _less(now: tuple[int, int], earlier: tuple[int, int]) -> tuple[int, int]:
     of = max(now[1] - earlier[1], 0)
     return min(max(now[0] - earlier[0], 0), of), of
+
+
+def _at_work(line: OtaLine) -> bool:
+    """Whether the device has to do with a bundle that it wants. One that serves what it had wants nothing."""
+    return line.phase in _TOUCHED and bool(line.wanted)

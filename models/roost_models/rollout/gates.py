@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from roost_models import binomial
 from roost_models.rollout import proportions
 from roost_models.rollout.evidence import Counts, Evidence
 from roost_models.rollout.planning import Step
@@ -132,7 +133,7 @@ def _exactly(counted: proportions.Counted, expected: float) -> float:
     With few expected misses the binomial is far from normal, and a limit five standard errors out means nothing.
     """
     of = max(math.ceil(counted.worth), 1)
-    return proportions.at_least(math.floor((1 - counted.share) * of), of, max(1 - expected, proportions.NEVER_SURE))
+    return binomial.at_least(math.floor((1 - counted.share) * of), of, max(1 - expected, proportions.NEVER_SURE))
 
 
 # -- shares of devices
@@ -142,7 +143,7 @@ def _tail(name: str, group: _Group, hits: int, of: int, tolerated: float, what: 
     if not of:
         verdict: Verdict = "wait" if group.must_suffice else "not judged"
         return Gate(name, group.name, verdict, None, tolerated, 0, 0, "no device yet")
-    chance = proportions.at_least(hits, of, tolerated)
+    chance = binomial.at_least(hits, of, tolerated)
     text = f"{hits} of {of} {what}, tolerated {tolerated:.1%}"
     suspicious = chance < _SUSPICIOUS
     verdict = "fail" if chance < group.chance else "wait" if suspicious and group.must_suffice else "pass"

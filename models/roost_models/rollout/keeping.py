@@ -1,7 +1,8 @@
 """Roll-outs on disk: a folder each, below `CentreLayout.rollouts`.
 
     <id>/progress.json   what it is and how far it has come; replaced durably before anything is published
-    <id>/markers.jsonl   every step, with its time
+    <id>/markers.jsonl   every step, with its time; each number once
+    <id>/told            how many of them stand on the fleet's topics as well
     <id>/orders/         what other commands want of the one that watches; each taken once
     <id>/lock            held by the one that watches
 
@@ -38,6 +39,7 @@ class Marker(Struct, frozen=True, kw_only=True, omit_defaults=True):
     step: int
     shadow: float
     serving: float
+    number: int = 0
 
 
 class Busy(Misuse):
@@ -68,7 +70,10 @@ class RolloutBook:
         write_durably(self._path(progress.order.rollout_id, "progress.json"), render(progress))
 
     def mark(self, rollout_id: str, mark: Mark, at_ms: int) -> Marker:
-        """Add a marker; on the disk when it returns."""
+        """Add a marker; on the disk when it returns. One with this number that is there already is left as it is."""
+        there = next((one for one in self.markers(rollout_id) if one.number == mark.number), None)
+        if there is not None:
+            return there
         marker = Marker(
             at_ms=at_ms,
             rollout=rollout_id,
@@ -77,11 +82,14 @@ class RolloutBook:
             step=mark.step,
             shadow=mark.shadow,
             serving=mark.serving,
+            number=mark.number,
         )
         path = self._path(rollout_id, "markers.jsonl")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(msgspec.json.encode(marker) + b"\n")
+        with path.open("ab+") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+            half = file.read(1) not in (b"", b"\n")  # a power cut left it
+            file.write(b"\n" * half + msgspec.json.encode(marker) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         return marker
@@ -99,6 +107,18 @@ class RolloutBook:
             except (msgspec.DecodeError, ValueError):  # half a line that a power cut left, and the next behind it
                 continue
         return found
+
+    def untold(self, rollout_id: str) -> list[tuple[int, Marker]]:
+        """Markers that were not told yet, with their places (from 1), oldest first."""
+        try:
+            told = int(self._path(rollout_id, "told").read_bytes())
+        except (FileNotFoundError, ValueError):  # none yet, or half a number: told again, with the same ids
+            told = 0
+        return list(enumerate(self.markers(rollout_id), 1))[max(told, 0) :]
+
+    def was_told(self, rollout_id: str, place: int) -> None:
+        """The marker at this place, and those before it, need not be told again. Durable when it returns."""
+        write_durably(self._path(rollout_id, "told"), str(place).encode())
 
     @contextmanager
     def locked(self, rollout_id: str) -> Iterator[None]:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from roost_broker.errors import Misuse
 from roost_broker.shares import place
+from roost_models import binomial
 from roost_models.rollout import proportions
 from roost_models.rollout.policy import Baseline, Policy
 
@@ -199,7 +200,7 @@ def _surely_within(count: int, devices: int) -> float:
     low, high = 0.0, count / devices
     for _ in range(40):
         middle = (low + high) / 2
-        if proportions.at_least(count + 1, devices, middle) <= _SLIP:
+        if binomial.at_least(count + 1, devices, middle) <= _SLIP:
             low = middle
         else:
             high = middle

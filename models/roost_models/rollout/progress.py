@@ -29,6 +29,14 @@ class Order(Struct, frozen=True, kw_only=True):
     """Digest of the assessment report that it rests on."""
 
 
+class Told(Struct, frozen=True, kw_only=True):
+    """The newest marker: kept with the change that it tells of, so that it is left even when that was cut short."""
+
+    kind: str
+    text: str
+    number: int
+
+
 class Progress(Struct, tag_field="schema", tag="roost.rollout-progress/1", frozen=True, kw_only=True):
     """How far it has come."""
 
@@ -48,6 +56,9 @@ class Progress(Struct, tag_field="schema", tag="roost.rollout-progress/1", froze
     bases: dict[str, Counts] = field(default_factory=dict)
     """Where the counters of each device stood when the step began."""
     ever_served: list[str] = field(default_factory=list)
+    heard: dict[str, int] = field(default_factory=dict)
+    """By device: no report that is older counts (`evidence.Fleet.floors`)."""
+    told: Told | None = None
     author: str = ""
     why: str = ""
     at_ms: int = 0

@@ -1,4 +1,4 @@
-"""What a share counted on several devices says: power, limits, tails. Pure; floats, no library.
+"""What a share counted on several devices says: power, limits. Pure; floats, no library.
 
 Requests of one device resemble each other (one camera, one light, one breed), so a thousand requests of one device
 say less than one request of each of a thousand. The excess is stated as the intraclass correlation `icc`: with `m`
@@ -95,38 +95,6 @@ def pooled(pairs: Sequence[tuple[int, int]], expected: float, icc: float) -> Cou
         off = sum((hit - share * of) ** 2 for hit, of in told)
         error = max(error, math.sqrt(off * count / (count - 1)) / total)
     return Counted(share, hits, total, count, error, total / resembling)
-
-
-def at_least(hits: int, of: int, expected: float) -> float:
-    """Chance of so many hits or more among `of` when each is one with the chance `expected` (exact binomial tail)."""
-    if hits <= 0:
-        return 1.0
-    if hits > of or expected <= 0:
-        return 0.0
-    if expected >= 1:
-        return 1.0
-    if hits > of * expected:
-        return _sum_away_from_the_mode(hits, of, expected)
-    return 1.0 - _sum_away_from_the_mode(of - hits + 1, of, 1 - expected)  # the rest: fewer hits, so more misses
-
-
-def _sum_away_from_the_mode(hits: int, of: int, expected: float) -> float:
-    """The binomial's terms from `hits`, which is above the mean, on: each smaller than the one before."""
-    odds = expected / (1 - expected)
-    term = math.exp(
-        math.lgamma(of + 1)
-        - math.lgamma(hits + 1)
-        - math.lgamma(of - hits + 1)
-        + hits * math.log(expected)
-        + (of - hits) * math.log1p(-expected)
-    )
-    total = 0.0
-    for count in range(hits, of + 1):
-        total += term
-        term *= odds * (of - count) / (count + 1)
-        if term < total * 1e-17:
-            break
-    return min(total, 1.0)
 
 
 def _inside(share: float) -> float:

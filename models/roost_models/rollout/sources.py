@@ -11,11 +11,14 @@ from roost_broker.bus import Delivery
 from roost_broker.centre.access import NatsAccess
 from roost_broker.centre.client import CentreClient, open_centre
 from roost_broker.clock import Clock, SystemClock
+from roost_broker.errors import PeerError
 from roost_broker.headers import new_header
 from roost_broker.messages import OtaOrder, encode
 from roost_broker.mqtt import MqttBus
 from roost_broker.settings import BrokerSettings
 from roost_broker.topics import NodeTopics
+from roost_models.rollout import marker_events
+from roost_models.rollout.keeping import Marker
 
 MAX_WAITING = 20_000
 """Reports that wait to be read; of more the oldest are lost, and the device's next one brings the same."""
@@ -49,6 +52,10 @@ class Source(Protocol):
 
     async def nudge(self, nodes: list[str]) -> None:
         """Ask devices to look at the registry now. It only hastens: they look by themselves."""
+        ...
+
+    async def tell(self, place: int, marker: Marker) -> None:
+        """Let a marker stand among the fleet's events. Raises `RoostError` when it could not."""
         ...
 
 
@@ -94,6 +101,12 @@ class BrokerSource:
             if self._bus.connected:
                 await done
 
+    async def tell(self, place: int, marker: Marker) -> None:
+        """See `Source`."""
+        if not self._bus.connected:
+            raise PeerError("The broker is away.", "It is tried again.")
+        await self._bus.publish(marker_events.topic(self._base), encode(marker_events.event_of(marker)))
+
     def _take(self, delivery: Delivery) -> None:
         delivery.ack()
         if self._waiting.full():
@@ -133,3 +146,9 @@ class CentreSource:
             return
         for node in nodes:
             await self._client.put_down(NodeTopics(node, self._base).request("ota"), _order(node, self._clock))
+
+    async def tell(self, place: int, marker: Marker) -> None:
+        """See `Source`."""
+        if self._client is None:
+            raise PeerError("There is no connection to the central streams.", "Use the source in an `async with`.")
+        await self._client.put_up(marker_events.envelope_of(place, marker, self._base))

@@ -1,4 +1,4 @@
-"""Follows a roll-out until it is over: reports in, ticks, nudges, and somebody who is shown how it stands."""
+"""Follows a roll-out until it is over: reports in, ticks, nudges, markers, and somebody who is shown how it stands."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +22,7 @@ async def watch(
 ) -> None:
     """Until it is finished (see `Controller.finished`) or `stop`. Raises what the source raises when it is lost."""
     async with source as connected:
+        complaint = ""
         reading = asyncio.ensure_future(_read(conducting, connected.heard()))
         try:
             conducting.resume()
@@ -30,6 +31,7 @@ async def watch(
                 if conducting.to_nudge:
                     conducting.to_nudge = False
                     await _nudge(conducting, connected, say)
+                complaint = await _tell(conducting, connected, say, complaint)
                 shown(conducting)
                 if conducting.controller.finished:
                     return
@@ -55,6 +57,19 @@ async def _nudge(conducting: Conducting, source: Source, say: Callable[[str], No
         await source.nudge(nodes)
     except (RoostError, OSError) as error:  # they look by themselves, only later
         say(f"Devices could not be asked to look: {error}")
+
+
+async def _tell(conducting: Conducting, source: Source, say: Callable[[str], None], complaint: str) -> str:
+    """Let markers stand on the fleet's topics; returns what keeps them from it, which is said once."""
+    try:
+        for place, marker in conducting.untold():
+            await source.tell(place, marker)
+            conducting.was_told(place)
+    except (RoostError, OSError) as error:  # the next turn tries again, and the next one that watches
+        if str(error) != complaint:
+            say(f"A marker could not be published yet: {error}")
+        return str(error)
+    return ""
 
 
 async def gather(source: Source, seconds: float) -> list[Heard]:

@@ -2,7 +2,7 @@
 so that equal training gives equal bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ class Facts:
     options: dict[str, Any]
     figures: Figures | None
     rendered: bool
+    unplaced: int = 0
+    """Test pictures of which neither site nor day is known."""
     remarks: Sequence[str] = ()
 
 
@@ -52,7 +54,7 @@ def card(facts: Facts) -> str:
         "## Limits",
         "\n".join(f"* {limit}" for limit in _limits(facts)),
         "## Training",
-        "\n".join(f"* {key}: {value}" for key, value in facts.options.items()),
+        "\n".join(f"* {key}: {_said(value)}" for key, value in facts.options.items()),
         f"Licence: {facts.licence}" + (" (the backbone's, carried over)." if facts.backbone != "none" else "."),
     ]
     return "\n\n".join(parts) + "\n"
@@ -97,6 +99,11 @@ def _limits(facts: Facts) -> list[str]:
             for row in facts.figures.by_label
             if row.found.shown == 0
         ]
+    if facts.unplaced:
+        limits.append(
+            f"Of {facts.unplaced} test pictures neither site nor day is known: nearly the same ones may have been in "
+            "training, and then the figures are too kind."
+        )
     limits.append("It answers one of its labels whatever it is shown; a picture of something else gets one too.")
     limits.extend(facts.remarks)
     return limits
@@ -110,6 +117,12 @@ def _counts(counts: dict[str, dict[str, int]]) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {one}" for key, one in value.items()) or "none"
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def _text(share: Share) -> str:

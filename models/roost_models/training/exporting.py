@@ -20,7 +20,7 @@ from roost_models.bundle.writing import check_new, seal, write_bundle
 from roost_models.inference.images import decode, encode_png, shrink
 from roost_models.training.card import Facts, card
 from roost_models.training.figures import Figures
-from roost_models.training.lineage import counts, rendered
+from roost_models.training.lineage import counts, one_of_each_source, rendered
 from roost_models.training.measuring import Measured, measure
 from roost_models.training.pictures import TrainingSet
 from roost_models.training.progress import Progress
@@ -126,7 +126,7 @@ def _fields(plan: Plan, model: Model, pictures: TrainingSet) -> dict[str, Any]:
 
 
 def _facts(plan: Plan, model: Model, pictures: TrainingSet, found: Figures | None) -> Facts:
-    sample = pictures.read(pictures.learnt[0].sha256)
+    samples = pictures.bytes_of(one_of_each_source(pictures.dataset.items))
     return Facts(
         name=plan.name,
         version=plan.version,
@@ -139,7 +139,8 @@ def _facts(plan: Plan, model: Model, pictures: TrainingSet, found: Figures | Non
         counts=counts(pictures.dataset),
         options={key: value for key, value in model.training.items() if key not in ("method", "pictures")},
         figures=found,
-        rendered=rendered(pictures.dataset, sample),
+        rendered=rendered(pictures.dataset, samples),
+        unplaced=sum(item.group == item.sha256 for item in pictures.tested),
         remarks=model.remarks,
     )
 

@@ -1,12 +1,10 @@
 """How good a model is, by label and by site, as counts with an interval that says how sure they are. Pure."""
 
-import math
 from collections.abc import Sequence
 
 from msgspec import Struct
 
-_Z = 1.959964
-"""Of 95 %."""
+from roost_models.binomial import wilson
 
 
 class Share(Struct, frozen=True, kw_only=True):
@@ -82,12 +80,8 @@ def share(right: int, shown: int) -> Share:
     """With Wilson's interval; nothing shown is nothing known: 0 to 1."""
     if shown == 0:
         return Share(right=0, shown=0, share=0.0, low=0.0, high=1.0)
-    p, n = right / shown, shown
-    middle = p + _Z**2 / (2 * n)
-    reach = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
-    scale = 1 + _Z**2 / n
-    low, high = max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
-    return Share(right=right, shown=n, share=round(p, 6), low=round(low, 6), high=round(high, 6))
+    low, high = wilson(right, shown)
+    return Share(right=right, shown=shown, share=round(right / shown, 6), low=round(low, 6), high=round(high, 6))
 
 
 def _share_right(judged: Sequence[Judged]) -> Share:

@@ -6,7 +6,8 @@ operators and options are in there, nobody here has to understand them.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,15 @@ def _damaged(why: str) -> Malformed:
     return Malformed(f"The .tflite file cannot be read: {why}.", "Copy or export it again.")
 
 
+@contextmanager
+def numbers_may_lie() -> Iterator[None]:
+    """In a file numbers say which tensor, which operator; in a damaged one there is none of that number."""
+    try:
+        yield
+    except IndexError as error:
+        raise _damaged("it refers to a part that it does not have") from error
+
+
 def root(data: bytes) -> Table:
     """The model table. Raises `Malformed` for what is no `.tflite` or holds no single graph."""
     if data[4:8] != IDENTIFIER:
@@ -112,7 +122,9 @@ class Front:
         builder.Prep(ALIGNMENT, 0)
 
     def old(self, place: int) -> int:
-        """An offset to something in the old file."""
+        """An offset to something in the old file. Raises `Malformed` where there is nothing."""
+        if not 0 <= place < len(self._old):
+            raise _damaged("it lacks a part that every model has")
         return len(self._old) - place
 
     def integers(self, values: Sequence[int]) -> int:

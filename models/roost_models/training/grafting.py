@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from roost_broker.errors import Misuse
 from roost_models.training import flatfile as f
-from roost_models.training.flatfile import Front, Table, root
+from roost_models.training.flatfile import Front, Table, numbers_may_lie, root
 
 # Numbers of operators and of their options in the schema.
 _DEQUANTIZE, _FULLY_CONNECTED, _RESHAPE, _SOFTMAX, _SQUEEZE = 6, 9, 22, 25, 43
@@ -37,6 +37,7 @@ class Ending:
     """Whether a classifier has to be cut off."""
 
 
+@numbers_may_lie()
 def ending(content: bytes, *, keep_end: bool = False) -> Ending:
     """Where the features of a model are: before its classifier, or its output when it has none.
 
@@ -88,6 +89,7 @@ def cut(content: bytes) -> bytes:
     )
 
 
+@numbers_may_lie()
 def graft(content: bytes, weights: Weights, bias: Weights) -> bytes:
     """The model with a softmax regression behind its output: `weights` (labels, features), `bias` (labels).
 

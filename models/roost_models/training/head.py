@@ -3,6 +3,7 @@
 The same dataset version, backbone, options and libraries give the same bytes.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -33,6 +34,8 @@ METHOD = "a softmax regression over the features of a frozen backbone"
 _RENDERED = (
     "The backbone itself learnt from rendered scenes only; for real pictures try one that learnt from photographs."
 )
+BYTES_PER_FEATURE = 48
+"""Of memory at the most, for each feature of each picture: as kept, and as the solver turns them about (measured)."""
 QUEUE = {"strategy": "skip", "max_waiting": 2, "max_age_ms": 1500}
 
 
@@ -57,6 +60,7 @@ def train_head(
 ) -> Exported:
     """Train and write the bundle. Raises `Misuse` (too little data, folder taken), `Malformed`, `FrameUnavailable`."""
     items = pictures.learnt
+    check_memory(len(items), backbone.features, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     progress.note(f"Features of {len(items)} pictures by {backbone.title} …")
     features = features_with_cache(items, pictures, backbone, options, progress)
     rows = Rows(
@@ -68,6 +72,17 @@ def train_head(
     chosen, regression = fit(rows, len(pictures.labels), options, progress)
     model = _model(pictures, backbone, options, chosen, regression)
     return export(plan, model, pictures, progress, workers=options.workers)
+
+
+def check_memory(pictures: int, features: int, there: int) -> None:
+    """Raises `Misuse` when training would not fit into `there` bytes: before an hour of work, not after it."""
+    wanted = pictures * features * BYTES_PER_FEATURE
+    if wanted > there:
+        raise Misuse(
+            f"A head on {features} features of {pictures:,} pictures takes {wanted / 1e9:.1f} GB of memory; "
+            f"this machine has {there / 1e9:.1f}.",
+            "Take a backbone with fewer features, a dataset with fewer pictures, or a machine with more memory.",
+        )
 
 
 def fit(rows: Rows, count: int, options: HeadOptions, progress: Progress) -> tuple[Chosen, Regression]:
@@ -94,10 +109,12 @@ def features_with_cache(
         found = features_of(
             pictures.bytes_of(missing), backbone.content, backbone.contract, engine, workers=options.workers
         )
-        for number, (item, row) in enumerate(zip(missing, found, strict=True), start=1):
-            known[item.sha256] = row
-            progress.progress(number, len(missing))
-        cache.write(known, [item.sha256 for item in items])
+        try:
+            for number, (item, row) in enumerate(zip(missing, found, strict=True), start=1):
+                known[item.sha256] = row
+                progress.progress(number, len(missing))
+        finally:  # broken off at the ten thousandth picture: the next training begins there
+            cache.write(known, [item.sha256 for item in items])
     return np.stack([known[item.sha256] for item in items])
 
 

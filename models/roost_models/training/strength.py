@@ -65,7 +65,8 @@ def _parts(rows: Rows) -> tuple[list[np.ndarray[tuple[int], np.dtype[np.bool_]]]
     if len(groups) > 1:
         turn = {group: number % FOLDS for number, group in enumerate(groups)}
         of_row = np.array([turn[group] for group in rows.groups])
-        measured_on = f"{len(groups)} groups of training (by site and day), some left out in turn"
+        each = ", one picture each" if len(groups) == len(rows.labels) else ""
+        measured_on = f"{len(groups)} groups of training (by site and day{each}), some left out in turn"
     else:
         of_row = np.arange(len(rows.labels)) % FOLDS
         measured_on = "pictures of one day left out in turn (too kind: they are much alike)"

@@ -155,7 +155,12 @@ class Device:
 
     @asynccontextmanager
     async def capture(
-        self, source: CameraSettings | FrameSource = FILM, *, crash: bool = False, **settings: Any
+        self,
+        source: CameraSettings | FrameSource = FILM,
+        *,
+        crash: bool = False,
+        forwarded: bool = False,
+        **settings: Any,
     ) -> AsyncIterator["asyncio.Task[None]"]:
         """One life of the process; with `crash` it ends as by kill -9 as far as one process can show it."""
         if isinstance(source, CameraSettings):
@@ -168,6 +173,7 @@ class Device:
                 node=NODE.node,
                 session=next(self.sessions),
                 settings=CaptureSettings(**(QUICK | settings)),
+                forwarded=forwarded,
             )
             running = asyncio.create_task(capture.run(stop))
             try:

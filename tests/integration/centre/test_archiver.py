@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from centre_world import INPUT, Archiving, Sender, opened
 
+from roost_broker.centre import applying
 from roost_broker.centre.nats_server import PrivateNats
+from roost_broker.centre.streams import FRAMES_META, FRAMES_STREAM
 from roost_broker.errors import Misuse
 from roost_models.central.archiver import Archiver
+from roost_models.central.overview import overview
 from roost_models.central.reading import CentralArchive
 
 pytestmark = pytest.mark.nats
@@ -79,10 +82,13 @@ def test_frames_are_fetched_verified_and_stored_by_content(nats: PrivateNats, tm
             await bucket.put("0" * 64, b"not what it is named for")
             await bucket.put("whatever", b"no digest")
             await bucket.put(sha256, picture)
+            assert await applying.behind(client.nats, FRAMES_STREAM, FRAMES_META, 0) == 3
             async with Archiving(nats, tmp_path / "archive") as archiving:
                 path = CentralArchive(tmp_path / "archive").frames.path(sha256)
                 await archiving.until_it(lambda status: (status.frames, status.frames_refused) == (1, 2))
                 assert path.read_bytes() == picture
+            read = overview(tmp_path / "archive").frames_read
+            assert await applying.behind(client.nats, FRAMES_STREAM, FRAMES_META, read) == 0
 
     run(story())
 

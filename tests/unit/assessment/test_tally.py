@@ -1,15 +1,29 @@
 """Verdicts counted."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from roost_models.assessment.binomial import upper_limit
+from roost_models.assessment import telling
 from roost_models.assessment.durations import Durations
+from roost_models.assessment.report import Assessment, Period
 from roost_models.assessment.tally import KEPT, About, Tally
 from roost_models.assessment.wire import Reply, Verdict
+from roost_models.binomial import upper_limit
+from roost_models.rollout.document import BundleRef
+
+REPORT = Assessment(
+    accepted=True,
+    task="nest",
+    candidate=BundleRef(name="hen", version="2", digest="a" * 64),
+    made_at_ms=1,
+    period=Period(archive="x", requests=10),
+    rules=[],
+)
 
 
 def about(number: int = 0, truth: str = "", node: str = "coop") -> About:
@@ -136,3 +150,16 @@ def test_durations_take_no_more_memory_for_a_million_than_for_a_thousand() -> No
     for _ in range(20_000):
         durations.add(seeded.randint(1, 10**9))
     assert len(durations._counts) < 2_200
+
+
+def test_a_picture_that_is_asked_again_is_no_further_picture_and_the_report_says_so() -> None:
+    made = tally(
+        *((replace(about(n, truth="hen"), frame="ab"[n % 2] * 64), verdict("hen", "jay")) for n in range(10)),
+    )
+    found = made.labelled()
+    assert found is not None
+    assert (found.overall.candidate.of, found.pictures) == (10, 2)
+    told = "\n".join(telling.cautions(structs.replace(REPORT, labelled=found)))
+    assert "The 10 labelled requests show 2 different pictures" in told
+    each = structs.replace(found, pictures=10)
+    assert "different pictures" not in "\n".join(telling.cautions(structs.replace(REPORT, labelled=each)))

@@ -57,6 +57,31 @@ def test_of_a_label_store_what_the_candidate_learned_from_is_left_out(tmp_path: 
     assert "not known which" in unknown.remarks[0]
 
 
+def test_a_picture_of_a_morning_that_the_candidate_learned_from_is_left_out_though_labelled_later(
+    tmp_path: Path,
+) -> None:
+    noon = 1_778_500_000_000  # 2026-05-11
+    learned = Item(sha256=A, label="egg", split="train", site="coop-1", day="2026-05-11")
+    tested = Item(sha256=B, label="hen", split="test", site="coop-2", day="2026-05-11")
+    dataset = Dataset(name="nest", version=1, labels=["egg", "hen"], items=[learned, tested], made_at_ms=1)
+
+    def entry(n: int, picture: str, site: str, taken: int) -> Entry:
+        fields = {"picture": picture, "task": "nest", "label": "hen", "author": "ann", "site": site, "taken": taken}
+        return Entry(id=new_id(n * 1_000_000), at=n, **fields)  # type: ignore[arg-type]  # a table of fields
+
+    with LabelStore(tmp_path / "labels.db") as made:
+        made.add(
+            [
+                entry(1, A, "coop-1", noon),
+                entry(2, B, "coop-2", noon),
+                entry(3, C, "coop-1", noon + 1000),
+                entry(4, "d" * 64, "coop-1", noon + 86_400_000),
+            ]
+        )
+    found = read_truth(tmp_path / "labels.db", task="nest", trained_on=dataset)
+    assert (sorted(found.labels), found.left_out) == ([B, "d" * 64], 2)
+
+
 def test_labels_on_which_authors_disagree_do_not_count(tmp_path: Path) -> None:
     path = store(tmp_path / "labels.db", (A, "egg", "ann"), (A, "hen", "bob"), (B, "hen", "ann"), (B, "hen", "bob"))
     assert read_truth(path, task="nest").labels == {B: "hen"}

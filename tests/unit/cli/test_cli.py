@@ -105,7 +105,10 @@ def test_version_is_an_option_too() -> None:
     assert roost("--version").stdout == roost("version").stdout
 
 
-@pytest.mark.parametrize("group", [(), ("bundle",), ("config",), ("state",)])
+@pytest.mark.parametrize(
+    "group",
+    [(), *((name,) for name in ("bundle", "config", "state", "rollout", "lifecycle", "registry", "fleet"))],
+)
 def test_the_lists_of_commands_cut_no_sentence_off_and_h_is_help(group: tuple[str, ...]) -> None:
     done = roost(*group, "-h", env={"COLUMNS": "80"})
     assert done.returncode == 0

@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
+from roost_broker.centre.fleet import DeviceView
 from roost_broker.errors import Malformed, Misuse
 from roost_edge.cli import output
 from roost_edge.cli.config import to_toml
+from roost_edge.cli.fleet import _Lines
 from roost_edge.cli.reporter import LiveReporter, PlainReporter, reporting
 
 
@@ -87,3 +89,24 @@ def test_toml_leaves_out_what_is_none_and_quotes_texts() -> None:
         to_toml({"a": {"x": None, "y": 'say "hi"', "b": {"z": [1, 2]}}})
         == '[a]\ny = "say \\"hi\\""\n\n[a.b]\nz = [1,2]\n'
     )
+
+
+def test_what_devices_say_cannot_move_the_cursor_or_recolour_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say("a device says:\n\x1b[2J\x9b31mall is well")
+    assert capsys.readouterr().err == "a device says:\n\ufffd[2J\ufffd31mall is well\n"
+
+
+def test_a_devices_problem_is_shown_without_its_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    view = DeviceView(
+        **{"node": "coop-1", "condition": "online", "heard_ms": 1, "age_ms": 1, "late_ms": 0, "version": ""},
+        **{
+            "tasks": (),
+            "roles": {},
+            "models": (),
+            "lines": (),
+            "problems": ("ota: \x1b]0;hacked\x07",),
+            "malformed": 0,
+        },
+    )
+    _Lines(as_json=False).show([view])
+    assert capsys.readouterr().out == "coop-1 is online, 0 of 0 models ready: ota: \ufffd]0;hacked\ufffd\n"

@@ -284,3 +284,29 @@ def test_killed_with_minus_nine_every_accepted_request_is_still_there(tmp_path: 
         assert there - set(told) <= {told[-1] + 1}
         assert log.next_seq() == max(there) + 1
     assert summarise(path).answered >= told[-1] // 3
+
+
+def test_what_the_gateway_has_not_told_of_is_found_by_the_next_process_though_it_is_closed(tmp_path: Path) -> None:
+    with RequestLog(tmp_path / "a.db", boot=BOOT) as log:
+        for number in (1, 2):
+            asked = request(number)
+            log.accept(asked, encode(asked), accepted_wall_ms=NOW_MS, forwarded=False)
+            close(log, number)
+        accept(log, 3)
+        close(log, 3)
+        log.forwarded([hex32(1)])
+    with RequestLog(tmp_path / "a.db", boot=BOOT) as log:
+        (left,) = log.open_requests()
+        assert (left.request_id, left.receipt, left.result, left.forwarded) == (hex32(2), True, True, False)
+        log.trim(before_wall_ms=NOW_MS + 10, keep=0)
+        assert log.open_requests() == []
+
+
+def test_a_log_that_was_begun_before_gateways_goes_on(tmp_path: Path) -> None:
+    with RequestLog(tmp_path / "a.db", boot=BOOT) as log:
+        accept(log, 1)
+    with sqlite3.connect(tmp_path / "a.db") as db:
+        db.execute("DROP TABLE unforwarded")
+    db.close()
+    with RequestLog(tmp_path / "a.db", boot=BOOT) as log:
+        assert [left.forwarded for left in log.open_requests()] == [True]

@@ -7,6 +7,7 @@ import pytest
 from roost_broker.errors import Misuse
 from roost_edge.processes.plan import candidates, plan, resolve
 from roost_edge.settings import loading
+from roost_edge.settings.check import check
 
 HEAD = '[node]\nname = "coop"\n[tasks.nest]\nschedule = "s.toml"\n'
 OTA = '[ota]\nregistry = "registry/public"\nroot = "root.json"\nsticks = ["stick"]\n'
@@ -45,3 +46,15 @@ def test_a_line_has_an_agent_a_second_slot_as_candidate_and_paths_beside_the_fil
 def test_what_does_not_go_together_is_said(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(Misuse, match=said):
         loading.load(write(tmp_path, text))
+
+
+def test_a_check_finds_that_the_root_is_not_there_and_that_no_registry_lies_where_it_should(tmp_path: Path) -> None:
+    path = write(tmp_path, 'models.champion = { bundle = "b", ota = "hens" }\n' + OTA)
+
+    def found() -> dict[str, str]:
+        return {one.field: one.level for one in check(path) if one.field.startswith("ota")}
+
+    assert found() == {"ota.root": "error", "ota.registry": "warning"}
+    (tmp_path / "registry/public/metadata").mkdir(parents=True)
+    (tmp_path / "root.json").write_bytes(b"{}")
+    assert found() == {}

@@ -206,3 +206,27 @@ def test_whatever_gets_lost_everything_is_stored_once_and_settled_in_order(data:
         now = max(now + MS, one.deadline() or 0)
     assert settled == last
     assert sorted(stream) == list(range(1, last + 1)), "each once: fates are exact without any window for repetitions"
+
+
+def test_a_number_that_the_centre_has_though_it_was_never_sent_is_anothers() -> None:
+    one = opened()  # ten are in the outbox since an earlier process: they may have been sent
+    leave(one)
+    assert one.acked(1, 5, again=True) == "sent"
+    fresh = opened(last=0)
+    fresh.stored(2)
+    fresh.rows_loaded(fresh.load(), rows(1, 2))
+    leave(fresh)
+    assert fresh.acked(1, 6, again=True) == "twin"
+    assert fresh.settled == 0
+
+
+def test_a_number_that_was_on_its_way_when_the_link_broke_is_ours() -> None:
+    one = opened(last=0)
+    one.stored(1)
+    one.rows_loaded(one.load(), rows(1, 1))
+    leave(one)
+    one.unlinked()
+    one.linked()
+    one.fates({}, 0)  # it was still in the network when we asked
+    leave(one)
+    assert one.acked(1, 6, again=True) == "sent"

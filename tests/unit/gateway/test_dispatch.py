@@ -240,3 +240,12 @@ def test_hours_that_are_none_are_refused(hours: str) -> None:
 def test_beyond_this_machine_nothing_travels_in_the_clear() -> None:
     with pytest.raises(Misuse, match="not encrypted"):
         GatewaySettings(centre=NatsAccess(urls=("nats://centre.example:4222",)))
+
+
+def test_a_number_that_the_centre_has_of_a_twin_makes_the_outbox_take_a_new_name() -> None:
+    bench = Bench()
+    bench.core.handle(Stored({"inputs": 1}), 0)
+    bench.last["inputs"] = 1
+    bench.tell(Stored({"inputs": 1}))
+    bench.take(bench.core.handle(Loaded("inputs", 0, (Row("inputs", 1, "roost/n/t/input", b"x", STAMP),)), 0))
+    assert bench.core.handle(Acked("inputs", 1, 9, True), 0) == (Noted("outbox-has-twin"), Renew("inputs", None))

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from roost_broker.errors import Misuse
+from roost_broker.jpeg_comment import comment_of
 from roost_henhouse.render import main
 from roost_henhouse.scenes import write_scenes
 from roost_henhouse.truth import LABELS
 from roost_models.inference.images import decode
-from roost_models.training.lineage import jpeg_comment
 
 SMALL = (64, 48)
 
@@ -23,7 +23,7 @@ def test_every_label_gets_its_folder_and_every_picture_says_that_it_is_rendered(
     found = contents(tmp_path)
     assert len(found) == 14
     for data in found.values():
-        assert jpeg_comment(data).startswith(b"Rendered by roost_henhouse")
+        assert comment_of(data).startswith(b"Rendered by roost_henhouse")
         assert decode(data).shape == (48, 64, 3)
 
 

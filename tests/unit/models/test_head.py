@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,23 @@ def packed(compressed: bool = False, **arrays: np.ndarray) -> bytes:
 WEIGHTS, BIAS = np.zeros((2, 3), np.float32), np.zeros(2, np.float32)
 
 
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def zipped(weights: bytes, *, flags: int = 0, name: str = "weights.npy") -> bytes:
+    """A head whose weights are these bytes; `flags` of their entry say for instance that it is encrypted."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, weights)
+        archive.writestr("bias.npy", _npy(BIAS))
+        archive.getinfo(name).flag_bits |= flags
+    data = buffer.getvalue()
+    return data[:6] + bytes([data[6] | flags]) + data[7:]
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -52,12 +70,27 @@ WEIGHTS, BIAS = np.zeros((2, 3), np.float32), np.zeros(2, np.float32)
         packed(weights=WEIGHTS, bias=np.zeros(3, np.float32)),
         packed(weights=np.full((2, 3), np.nan, np.float32), bias=BIAS),
         packed(weights=np.array([object()]), bias=BIAS),
+        packed(weights=np.zeros((0, 3), np.float32), bias=np.zeros(0, np.float32)),
+        zipped(b"\x93NUMPY\x01\x00" + b"\xff\xff" + b"(" * 9000),
+        zipped(_npy(WEIGHTS).replace(b"(2, 3), }  ", b"(99999999, 3), }"[:11])),
+        zipped(_npy(WEIGHTS).replace(b"(2, 3)", b"(9, 9)")),
+        zipped(b"no array"),
+        zipped(_npy(WEIGHTS), flags=1),
+        zipped(_npy(WEIGHTS), name="weights"),
     ],
-    ids=["no zip", "cut short", "no bias", "compressed", "float64", "other labels", "NaN", "pickled"],
+    ids=[
+        *("no zip", "cut short", "no bias", "compressed", "float64", "other labels", "NaN", "pickled"),
+        *("no labels", "header of brackets", "header damaged", "more than there is", "no array", "encrypted", "raw"),
+    ],
 )
 def test_what_is_no_head_is_refused(data: bytes) -> None:
     with pytest.raises(Malformed, match="head"):
         read_head(data)
+
+
+def test_a_head_of_any_memory_order_is_written_as_one_that_can_be_read() -> None:
+    turned = Head(np.asfortranarray(head().weights), head().bias)
+    assert pack_head(turned) == pack_head(head())
 
 
 def with_head(bundle: Bundle, folder: Path, made: Head, labels: list[str]) -> Bundle:

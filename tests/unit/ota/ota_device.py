@@ -55,17 +55,24 @@ class OtaDevice:
     now: int = 0
     waiting: list[Long] = field(default_factory=list)
     done: list[e.Action] = field(default_factory=list)
+    late: list[e.PublishSchedule] = field(default_factory=list)
+    """Schedules that were asked for and then replaced by another: one may have come into force in between."""
     early_starts: list[Content] = field(default_factory=list)
     """What was started in a slot that the schedule in force would have believed, without having been tried."""
+    early_ends: list[Slot] = field(default_factory=list)
+    """Slots that were ended while the schedule in force counted on them."""
 
     def __post_init__(self) -> None:
         self.machine = LineMachine(self.card, content("a"), POLICY)
         self.boot()
+        self.finish(0)  # the schedule is the operator's, as it should be
+        self.done.clear()
 
     def boot(self) -> None:
         """Power is back: what the card says runs, and the agent begins."""
         self.running = {slot: self.card.slots[slot] for slot in self.card.running}
         self.waiting.clear()
+        self.late.clear()
         self.machine = LineMachine(self.card, content("a"), POLICY)
         self.tell(e.Restarted())
 
@@ -95,9 +102,16 @@ class OtaDevice:
                     self.tried.add(tried.digest)
                 self.tell(e.GoldensPassed(job) if well else e.GoldensFailed(job, "wrong", final), cut_after=cut_after)
             case e.PublishSchedule(turn, standing):
+                self.late.clear()
                 if well:
                     self.in_force = standing
                 self.tell(e.ScheduleInForce(turn) if well else e.ScheduleFailed(turn, "no broker"), cut_after=cut_after)
+
+    def answer_late(self) -> None:
+        """A schedule came into force just before another was asked for; its answer arrives behind that."""
+        action = self.late.pop()
+        self.in_force = action.standing
+        self.tell(e.ScheduleInForce(action.turn))
 
     def ready(self, slot: Slot) -> None:
         if slot in self.running:
@@ -131,12 +145,15 @@ class OtaDevice:
 
     def official(self) -> list[Content]:
         """What runs in the slots whose answers the schedule in force may take."""
+        return [self.running[slot] for slot in self.counted_on if slot in self.running]
+
+    @property
+    def counted_on(self) -> tuple[Slot, ...]:
+        """The slots whose answers the schedule in force may take, the preferred one first."""
         standing = self.in_force
         if standing is None:
-            slots: tuple[Slot, ...] = ("a",)
-        else:
-            slots = (standing.active, standing.other) if standing.beside == "fallback" else (standing.active,)
-        return [self.running[slot] for slot in slots if slot in self.running]
+            return ("a",)
+        return (standing.active, standing.other) if standing.beside == "fallback" else (standing.active,)
 
     def _perform(self, action: e.Action) -> None:
         self.done.append(action)
@@ -147,10 +164,13 @@ class OtaDevice:
                 self.running.setdefault(slot, self.card.slots[slot])
                 self.early_starts += [one for one in self.official() if one.digest not in self.tried]
             case e.StopSlot(slot):
+                if slot in self.running and slot in self.counted_on:
+                    self.early_ends.append(slot)
                 self.running.pop(slot, None)
             case e.StopFetch(job):
                 self.waiting = [one for one in self.waiting if not (isinstance(one, e.Fetch) and one.job == job)]
             case e.PublishSchedule():
+                self.late = [one for one in self.waiting if isinstance(one, e.PublishSchedule)]
                 self.waiting = [one for one in self.waiting if not isinstance(one, e.PublishSchedule)]
                 self.waiting.append(action)
             case e.Fetch() | e.Verify() | e.TryInChild():

@@ -5,11 +5,13 @@ import stat
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from registry_world import NAME, TASK, RegistryWorld
 
 from roost_broker.errors import Malformed, Misuse
 from roost_models.assessment.report import Assessment, Period, Rule
+from roost_models.assessment.report import parse as parse_report
 from roost_models.assessment.report import render as render_report
 from roost_models.bundle.folder import Bundle
 from roost_models.registry import publishing
@@ -240,6 +242,22 @@ def test_publishing_with_a_report_that_does_not_do(name: str, world: RegistryWor
     with pytest.raises(publishing.NotAccepted, match=complaint):
         publish(world, bundle, None if fields is None else report_of(bundle, **fields))
     assert world.registry.bundles() == []
+
+
+def test_what_to_do_about_a_refusal_depends_on_whether_the_bundle_or_the_data_was_wanting(world: RegistryWorld) -> None:
+    bundle = world.bundle()
+
+    def refusal(*rules: Rule) -> publishing.NotAccepted:
+        report = msgspec.structs.replace(parse_report(report_of(bundle, accepted=False)), rules=list(rules))
+        with pytest.raises(publishing.NotAccepted) as caught:
+            publish(world, bundle, render_report(report))
+        return caught.value
+
+    few = Rule(name="min_labelled", outcome="not-enough-data", sentence="labelled requests", measured=1, limit=30)
+    slow = Rule(name="max_latency_ratio", outcome="fail", sentence="p50 to the champion's", measured=3, limit=1.5)
+    assert "min_labelled (labelled requests): 1, the limit is 30" in refusal(few).problem
+    assert "label more pictures" in refusal(few).remedy
+    assert refusal(few, slow).remedy.startswith("Train a better one")
 
 
 def test_a_report_that_is_none_is_malformed(world: RegistryWorld) -> None:

@@ -1,15 +1,20 @@
 """The shell around the controller: what is kept before what, and what happens when a step of it fails."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from story import NEW, NODES, OLD, planned, report
 
+from roost_broker.centre import credible
+from roost_broker.centre.envelope import headers_of
 from roost_broker.clock import SECOND, VirtualClock
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.headers import new_header
-from roost_broker.messages import OtaState, encode
-from roost_models.rollout.actions import Command
+from roost_broker.messages import OtaState, decode, encode
+from roost_models.rollout import marker_events
+from roost_models.rollout.actions import Action, Command
 from roost_models.rollout.conducting import Conducting
 from roost_models.rollout.document import Rollout
 from roost_models.rollout.keeping import Busy, RolloutBook
@@ -108,7 +113,7 @@ def test_a_halt_in_shadow_is_noted_in_the_life_cycle_and_moves_nothing(world: Wo
     work.order(Command("abort", "bob", "too noisy"))
     entry = world.lifecycle.entries()[-1]
     assert (entry.phase, entry.before, entry.author) == ("preproduction", "preproduction", "bob")
-    assert entry.evidence == {"rollout": "breeds-2"}
+    assert entry.evidence == {"rollout": "breeds-2", "event": "over"}
     assert "too noisy" in entry.why
 
 
@@ -164,3 +169,117 @@ def test_progress_survives_as_it_was_kept(world: World) -> None:
     assert after == work.controller.progress
     assert after.order.previous == OLD
     assert len(NODES) == after.order.plan.devices
+
+
+def phases(world: World, digest: str) -> list[tuple[str | None, str]]:
+    """Every move of a bundle, without those of publishing."""
+    entries = [entry for entry in world.lifecycle.entries() if entry.bundle.digest == digest]
+    return [(entry.before, entry.phase) for entry in entries if "rollout" in entry.evidence]
+
+
+class Killed(BaseException):
+    """Nothing of ours catches it."""
+
+
+class Dying(Conducting):
+    """Killed before so many of its actions."""
+
+    left = 0
+
+    def _act(self, action: Action) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+        super()._act(action)
+
+
+@pytest.mark.parametrize("left", range(12))
+def test_killed_at_any_action_of_a_step_that_serves_and_of_the_end_each_marker_and_move_comes_once(
+    world: World, left: int
+) -> None:
+    world.lifecycle.publish("nest", OLD, author="ann", at_ms=1, report="d" * 64)
+    world.lifecycle.move("nest", OLD, "production", author="ann", at_ms=2)
+    world.lifecycle.publish("nest", NEW, author="ann", at_ms=3, report="c" * 64)
+    plan = planned().order.plan
+    short = structs.replace(plan, steps=tuple(step for step in plan.steps if step.served)[-1:])
+    world.book.save(structs.replace(planned(), order=structs.replace(planned().order, plan=short)))
+
+    def told(work: Conducting) -> None:
+        if work.controller.progress.state == "planned":
+            work.order(Command("start", "ann"))
+        if work.controller.progress.state == "running":  # the gates have passed
+            work._do(work.controller._next())
+
+    dying = Dying(
+        world.book.load("breeds-2"), world.book, world.shelf, world.lifecycle, world.clock, say=world.said.append
+    )
+    dying.left = left
+    with suppress(Killed):
+        told(dying)
+    for _ in range(2):  # the second one finds nothing to do
+        after = world.conducting()
+        after.resume()
+        told(after)
+    assert [marker.kind for marker in world.book.markers("breeds-2")] == ["rollout-step", "rollout-complete"]
+    assert phases(world, NEW.digest) == [("preproduction", "production")]
+    assert phases(world, OLD.digest) == [("production", "post-production")]
+    generations = [document.generation for document in world.shelf.published]
+    assert generations == sorted(set(generations))
+    assert world.shelf.published[-1].state == "complete"
+
+
+def test_an_abort_that_was_cut_short_is_noted_once_however_often_somebody_goes_on(world: World) -> None:
+    world.lifecycle.publish("nest", NEW, author="ann", at_ms=1, report="c" * 64)
+    work = world.conducting()
+    work.order(Command("start", "ann"))
+    world.shelf.broken = True
+    work.order(Command("abort", "bob", "too noisy"))  # and it is killed here
+    world.shelf.broken = False
+    for _ in range(3):
+        world.conducting().resume()
+    assert phases(world, NEW.digest) == [("preproduction", "preproduction")]
+    assert [marker.kind for marker in world.book.markers("breeds-2")] == ["rollout-step", "rollout-aborted"]
+    assert [document.state for document in world.shelf.published] == ["running", "aborted"]
+
+
+def test_a_report_that_is_played_again_later_is_named_and_ignored_also_after_a_restart(world: World) -> None:
+    work = world.conducting()
+    work.order(Command("start", "ann"))
+    old = world.ota("coop-1")
+    work.report(old, "coop-1")
+    world.clock.advance(300 * SECOND)
+    work.report(world.ota("coop-1"), "coop-1")
+    work.report(old, "coop-1")
+    assert work.ignored == {"duplicate": 1}
+    work.order(Command("pause", "ann"))
+    after = world.conducting()
+    after.report(old, "coop-1")  # this one has never heard it
+    assert after.ignored == {"replayed": 1}
+    assert len(after.controller.fleet) == 0
+    world.clock.advance(300 * SECOND)
+    after.report(world.ota("coop-1"), "coop-1")
+    assert len(after.controller.fleet) == 1
+
+
+def test_a_marker_after_half_a_marker_is_not_lost_with_it(world: World) -> None:
+    work = world.conducting()
+    work.order(Command("start", "ann"))
+    path = world.book._folder / "breeds-2" / "markers.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"at_ms": 1, "roll')
+    work.order(Command("pause", "ann"))
+    assert [marker.kind for marker in world.book.markers("breeds-2")] == ["rollout-step", "rollout-paused"]
+
+
+def test_markers_are_told_once_each_in_order_and_one_that_was_not_taken_is_told_again(world: World) -> None:
+    work = world.conducting()
+    work.order(Command("start", "ann"))
+    work.order(Command("pause", "ann"))
+    (first, marker), (second, _) = work.untold()
+    assert (first, second, marker.kind) == (1, 2, "rollout-step")
+    work.was_told(1)
+    assert [place for place, _ in world.conducting().untold()] == [2]
+    event = marker_events.event_of(marker)
+    assert decode(encode(event)) == event
+    assert event.data["shadow"] == marker.shadow
+    sent = marker_events.envelope_of(1, marker)
+    assert credible.read("up.extras.roost.centre.event", headers_of(sent), sent.payload).key == sent.key

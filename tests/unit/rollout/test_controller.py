@@ -1,13 +1,15 @@
 """The controller's core: every report and order has a named outcome, and the registry's generation is the truth."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec import structs
-from story import NEW, NOW, OLD, planned, report, trial
+from story import NEW, NOW, OLD, POLICY, planned, report, trial
 
-from roost_broker.clock import SECOND
+from roost_broker.clock import MS, SECOND
 from roost_broker.errors import Malformed, Misuse
 from roost_models.rollout import progress as progresses
 from roost_models.rollout.actions import Action, Command, Do, Ignored, Keep, Mark, Move, SetDocument
@@ -55,6 +57,59 @@ def test_what_cannot_count_is_named_and_counts_for_nothing(reports: list[DeviceR
         actions = controller.handle(one, NOW)
     assert Ignored(outcome, "coop-1") in actions
     assert controller.fleet.outcomes[outcome] == 1
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "later_ms", "outcome"),
+    [
+        (0, 60_000, "taken"),
+        (0, -50_000, "taken"),  # a clock that was put right by a little
+        (0, -120_000, "replayed"),
+        (3_600_000, 0, "taken"),  # it was an hour ahead, and is right now
+        (3_600_000, -120_000, "replayed"),
+        (-3_600_000, 0, "taken"),  # it was an hour behind, and is right now
+    ],
+)
+def test_a_report_that_says_it_is_old_is_a_replay_and_one_after_a_clock_was_put_right_is_none(
+    ahead_ms: int, later_ms: int, outcome: Outcome
+) -> None:
+    controller = started()
+    now_ms = NOW // MS
+    controller.handle(replace(report(number=1), sent_ms=now_ms + ahead_ms), NOW)
+    controller.handle(replace(report(number=2), sent_ms=now_ms + later_ms), NOW)
+    assert controller.fleet.outcomes[outcome] == (2 if outcome == "taken" else 1)
+
+
+def test_one_of_the_newest_reports_again_is_a_duplicate_whatever_its_clock_says() -> None:
+    controller = started()
+    for number in (1, 2, 3):
+        controller.handle(report(number=number), NOW)
+    again = replace(report(number=1), order=9)
+    assert Ignored("duplicate", "coop-1") in controller.handle(again, NOW)
+
+
+@pytest.mark.parametrize(("step", "goes_on"), [("guarded", True), ("last guarded", False)])
+def test_where_nobody_serves_because_all_who_may_are_away_only_another_guarded_step_begins(
+    step: str, goes_on: bool
+) -> None:
+    policy = structs.replace(POLICY, serving=(0.01, 0.02, 0.1, 1.0))
+    plan = planned(policy).order.plan
+    guarded = [number for number, one in enumerate(plan.steps) if 0 < one.served <= 2]
+    assert [plan.steps[number].served for number in guarded] == [1, 2]
+    number = guarded[0] if step == "guarded" else guarded[-1]
+    controller = Controller(structs.replace(planned(policy), state="running", step=number, step_since_ns=NOW), now=NOW)
+    for node in range(30):
+        controller.handle(report(f"coop-{node}", 1, generation=0, counted=trial()), NOW)
+    for _ in range(200):
+        look = controller.deadline()
+        assert look is not None
+        if controller.progress.step != number:
+            break
+        for node in range(30):
+            controller.handle(report(f"coop-{node}", look, generation=0, counted=trial()), look - 1)
+        controller.expire(look)
+    assert controller.progress.state == "running"
+    assert (controller.progress.step == number + 1) is goes_on
 
 
 def test_a_report_of_another_roll_out_shows_only_that_the_device_is_there() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from roost_broker.errors import Misuse
 from roost_broker.shares import in_share
+from roost_models import binomial
 from roost_models.rollout import planning, proportions
 from roost_models.rollout.policy import Baseline, Policy
 
@@ -158,7 +159,7 @@ def test_so_many_requests_from_each_device_are_worth_what_was_asked(
 def test_the_tail_is_the_sum_of_the_binomial(of: int, share: float, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, of))
     exact = math.fsum(math.comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(hits, of + 1))
-    assert proportions.at_least(hits, of, share) == pytest.approx(exact, rel=1e-6, abs=1e-12)
+    assert binomial.at_least(hits, of, share) == pytest.approx(exact, rel=1e-6, abs=1e-12)
 
 
 def test_devices_that_differ_widely_make_a_share_less_certain() -> None:

@@ -2,10 +2,12 @@
 
 import pytest
 
+from roost_broker.jpeg_comment import with_comment
 from roost_models.bundle.manifest import ImageContract, TrainedOn
+from roost_models.datasets.document import Item
 from roost_models.training.card import Facts, card
 from roost_models.training.figures import Judged, figures, share
-from roost_models.training.lineage import jpeg_comment, rendered, with_comment
+from roost_models.training.lineage import SOURCES, one_of_each_source, rendered
 
 from .conftest import MakeSet
 
@@ -34,19 +36,22 @@ def test_pictures_are_counted_by_label_and_by_site() -> None:
     assert [(row.site, row.right.right, row.right.shown) for row in found.by_site] == [("north", 2, 3), ("south", 1, 1)]
 
 
-def test_a_comment_put_into_a_jpeg_is_found_again_and_nothing_else_is() -> None:
-    header = b"\xff\xd8\xff\xe0\x00\x04ab"
-    assert jpeg_comment(with_comment(header, "Rendered by a test")) == b"Rendered by a test"
-    assert jpeg_comment(b"\xff\xd8\xff\xe0\x00\x04ab\xff\xfe\x00\x04cd\xff\xda") == b"cd"
-    for other in (header, b"", b"\x89PNG", b"\xff\xd8\xff\xe0\x00\x00\xff", b"\xff\xd8" + b"\xff\xe0\x00\x00" * 9):
-        assert jpeg_comment(other) == b""
-
-
 def test_rendered_pictures_are_known_by_themselves_and_by_what_is_said_of_them(make_set: MakeSet) -> None:
     plain = make_set().dataset
-    assert not rendered(plain, b"")
-    assert rendered(plain, with_comment(b"\xff\xd8\xff\xda", "Rendered by roost_henhouse, seed 1"))
-    assert rendered(make_set(origin="folder:rendered-scenes").dataset, b"")
+    picture = with_comment(b"\xff\xd8\xff\xda", "Rendered by roost_henhouse, seed 1")
+    assert not rendered(plain, [])
+    assert not rendered(plain, [b"a photograph"])
+    assert rendered(plain, [b"a photograph", picture])
+    assert rendered(make_set(origin="folder:rendered-scenes").dataset, [])
+
+
+def test_a_picture_of_every_camera_is_looked_at_for_that_but_not_of_thousands() -> None:
+    def item(number: int, site: str) -> Item:
+        return Item(sha256=f"{number:064x}", label="hen", split="train", site=site, origin="archive")
+
+    two = [item(1, "north"), item(2, "north"), item(3, "south")]
+    assert one_of_each_source(two) == [two[0], two[2]]
+    assert len(one_of_each_source(item(n, f"coop-{n}") for n in range(2 * SOURCES))) == SOURCES
 
 
 def facts(**changed: object) -> Facts:
@@ -77,6 +82,13 @@ def test_a_card_names_the_label_that_is_never_answered_and_the_lineage() -> None
     assert "It never answers `jay`" in text
     assert "Dataset `nest`, version 3" in text
     assert "* A remark." in text
+
+
+def test_a_card_says_when_the_test_may_be_too_kind_and_writes_options_for_people() -> None:
+    text = card(facts(unplaced=3, options={"balanced": True, "backbone": {"name": "b", "version": "1"}}))
+    assert "Of 3 test pictures neither site nor day is known" in text
+    assert "* balanced: yes\n* backbone: name b, version 1\n" in text
+    assert "neither site nor day" not in card(facts())
 
 
 def test_a_card_of_rendered_pictures_warns_beside_the_figures_and_one_of_photographs_does_not() -> None:

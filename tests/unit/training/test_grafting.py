@@ -1,5 +1,8 @@
 """Cutting a classifier off a real `.tflite`, and grafting a head onto it."""
 
+from collections import Counter
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -86,12 +89,39 @@ def test_a_truncated_file_is_refused_and_never_read_beyond_its_end(champion: Bun
     content = champion.read("model.tflite")
     refused = 0
     for length in range(8, len(content), 7919):
-        try:
-            graph = root(content[:length]).tables(flatfile.MODEL_SUBGRAPHS)[0]
-            graph.tables(flatfile.GRAPH_OPERATORS)
-        except (Malformed, IndexError):
-            refused += 1
+        with suppress(Malformed):
+            ending(content[:length])
+            continue
+        refused += 1
     assert refused > 0
+
+
+def test_a_file_of_which_any_number_is_damaged_is_read_or_refused_and_nothing_else(champion: Bundle) -> None:
+    content = champion.read("model.tflite")
+    random = np.random.default_rng(9)
+    words = np.frombuffer(content[: len(content) // 4 * 4], "<i4")
+    telling = np.flatnonzero(np.abs(words.astype(np.int64)) < 200_000)  # offsets and numbers, not weights
+    counted = Counter[str]()
+    for place in random.choice(telling, 600, replace=False):
+        damaged = bytearray(content)
+        damaged[4 * place : 4 * place + 4] = int(random.choice([0, 1, 77, 2**31 - 1, 2**32 - 1])).to_bytes(4, "little")
+        try:
+            cut(bytes(damaged))
+            counted["read"] += 1
+        except (Malformed, Misuse):
+            counted["refused"] += 1
+    assert counted["refused"] > 5
+
+
+def test_a_model_without_tensors_or_operators_is_damaged(champion: Bundle) -> None:
+    whole = champion.read("model.tflite")
+    model = root(whole)
+    graph = model.tables(flatfile.MODEL_SUBGRAPHS)[0]
+    for start, _ in (graph.vector(flatfile.GRAPH_TENSORS), model.vector(flatfile.MODEL_CODES)):
+        content = bytearray(whole)
+        content[start - 4 : start] = bytes(4)  # its length
+        with pytest.raises(Malformed, match="refers to a part that it does not have"):
+            cut(bytes(content))
 
 
 def test_an_offset_before_the_file_is_damage() -> None:

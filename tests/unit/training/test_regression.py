@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from roost_broker.errors import Misuse
+from roost_models.training.head import check_memory
 from roost_models.training.regression import Fitting, label_weights, log_loss, softmax
 from roost_models.training.strength import STRENGTHS, Rows, choose
 
@@ -108,3 +109,9 @@ def test_without_a_validation_split_whole_groups_are_left_out_in_turn() -> None:
 def test_with_a_single_day_the_choice_says_that_it_is_too_kind() -> None:
     chosen = choose(rows(30, ["one day"] * 30), 3, balanced=True, tell=lambda done, total: None)
     assert "too kind" in chosen.measured_on
+
+
+def test_a_training_that_would_not_fit_into_memory_is_refused_before_it_begins() -> None:
+    check_memory(10_000, 1024, 1_000_000_000)
+    with pytest.raises(Misuse, match=r"1280 features of 200,000 pictures takes 12\.3 GB.* has 4\.0"):
+        check_memory(200_000, 1280, 4_000_000_000)

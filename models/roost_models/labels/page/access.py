@@ -44,7 +44,8 @@ class Access:
     def author(self, authorization: str, claimed: str) -> str:
         """Who is asking. Raises `Refused`: 401 without a valid token, 400 without a name."""
         if self.tokens:
-            given = authorization.removeprefix(_BEARER).encode() if authorization.startswith(_BEARER) else b""
+            token_given = authorization.removeprefix(_BEARER) if authorization.startswith(_BEARER) else ""
+            given = token_given.encode(errors="surrogateescape")  # a header's bytes need not be UTF-8
             found = ""
             for token, author in self.tokens.items():  # all of them, so that time says nothing
                 if hmac.compare_digest(token.encode(), given):

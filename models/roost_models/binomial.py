@@ -1,4 +1,4 @@
-"""Exact intervals for shares, and the exact paired test. Pure, and without scipy.
+"""Exact tails and intervals for shares, and the exact paired test. Pure, and without scipy.
 
 A share of 1,000 in 100,000 differing requests says 1.00 %; the 95 % upper limit says up to 1.053 % (promise E2).
 """
@@ -11,6 +11,15 @@ _Z = 1.959963984540054
 _EPSILON = 1e-15
 _TINY = 1e-300
 _STEPS = 100_000
+
+
+def at_least(count: int, of: int, expected: float) -> float:
+    """Chance of `count` or more of `of` when each is one with the chance `expected`."""
+    if count <= 0:
+        return 1.0
+    if count > of or expected <= 0:
+        return 0.0
+    return incomplete_beta(count, of - count + 1, expected)
 
 
 def upper_limit(count: int, of: int, level: float = LEVEL) -> float:
