@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from roost_broker.errors import Misuse
+from roost_broker.errors import Malformed, Misuse
 from roost_edge.ota.pointers import OtaFolder
 from roost_edge.processes.model_slots import slot_of
 from roost_edge.processes.plan import RoleProcess
@@ -17,14 +17,20 @@ from roost_edge.settings.device import ModelSettings, Settings
 
 if TYPE_CHECKING:
     from roost_edge.roles import Place, Shell
+    from roost_models.bundle.folder import Bundle
 
 
-def bundle_of(settings: Settings, role: RoleProcess) -> tuple[ModelSettings, Path]:
-    """A model's settings and where its bundle lies: for a model that is kept up to date, what its slot holds."""
+def bundle_of(settings: Settings, role: RoleProcess) -> "tuple[ModelSettings, Bundle]":
+    """A model's settings and its bundle: for a model that is kept up to date, what its slot holds.
+
+    Raises `Misuse`, `Malformed` (what lies in the slot's place is another bundle than the one that was verified).
+    """
+    from roost_models.bundle.opening import open_bundle
+
     models = settings.tasks[role.task].models
     known = slot_of(settings, role)
     if known is None:
-        return models[role.model], Path(models[role.model].bundle)
+        return models[role.model], open_bundle(Path(models[role.model].bundle), cache=settings.layout.bundles)
     line, slot = known
     section = models[line.model]
     folder = OtaFolder(settings.layout.ota)
@@ -33,10 +39,16 @@ def bundle_of(settings: Settings, role: RoleProcess) -> tuple[ModelSettings, Pat
     if content is None and slot == "b":
         raise Misuse(f"Nothing lies in the second slot of {line.key}.", "The OTA agent fills and starts it.")
     if content is None or content.delivered:
-        return section, Path(section.bundle)
+        return section, open_bundle(Path(section.bundle), cache=settings.layout.bundles)
     from roost_models.registry.store import BundleStore
 
-    return section, BundleStore(folder.root).folder(content.digest)
+    bundle = open_bundle(BundleStore(folder.root).folder(content.digest))
+    if bundle.digest != content.digest:
+        raise Malformed(
+            f"In the place of {content.title} lies the bundle {bundle.digest[:12]}.",
+            "Somebody changed the OTA agent's folder. Go back (`roost ota return`), then roll the bundle out anew.",
+        )
+    return section, bundle
 
 
 @contextmanager

@@ -173,7 +173,6 @@ def _injector(place: Place, _fault: str) -> Iterator[Shell]:
 @contextmanager
 def _model(place: Place, fault: str) -> Iterator[Shell]:
     from roost_broker.faults import Fault
-    from roost_models.bundle.opening import open_bundle
     from roost_models.internal_state.rebuild import StatePlace
     from roost_models.scaffold.partition import Partition
     from roost_models.scaffold.presence import model_will
@@ -181,8 +180,7 @@ def _model(place: Place, fault: str) -> Iterator[Shell]:
     from roost_models.scaffold.settings import ScaffoldSettings, receive_maximum
 
     faults = Fault.parse(fault) if fault else None
-    section, path = bundle_of(place.settings, place.role)
-    bundle = open_bundle(path, cache=place.layout.bundles)
+    section, bundle = bundle_of(place.settings, place.role)
     partition = Partition(place.role.replica, section.replicas, section.key)
     will = model_will(place.topics, place.role.model, place.session, place.clock, bundle, place.role.replica)
     # To a shared subscriber that is away the broker would go on dealing out its part: it must forget the session.
