@@ -2,7 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterator
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +16,7 @@ from roost_broker.mosquitto import PrivateBroker
 
 T = TypeVar("T")
 Run = Callable[..., Any]
+Walk = Callable[..., dict[str, str]]
 
 # Machines here are shared: how long one example takes says nothing about the code.
 hypothesis.settings.register_profile("roost", deadline=None)
@@ -33,6 +37,34 @@ def run() -> Run:
         return asyncio.run(bounded())
 
     return run_bounded
+
+
+@pytest.fixture
+def walk() -> Walk:
+    """Run the console lines of a page in a folder, as its reader would: `walk(lines, folder)`. What each one said.
+
+    Each must end well, within `timeout` seconds.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROOST_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def walked(lines: Iterable[str], folder: Path, timeout: float = 60) -> dict[str, str]:
+        said = {}
+        for line in lines:
+            done = subprocess.run(
+                shlex.split(line.removeprefix("$ ")),
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+            said[line] = done.stdout + done.stderr
+        return said
+
+    return walked
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from roost_broker.durable import make_folder, sync, write_durably
 from roost_broker.errors import FrameUnavailable
 from roost_broker.messages import FrameRef
 
@@ -66,7 +67,7 @@ class FrameStore:
         if self._whole(target, ref.bytes):
             return False
         data = source.read(ref)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         try:
             os.link(source.path(ref.sha256), target)
         except FileExistsError:
@@ -74,7 +75,7 @@ class FrameStore:
         except OSError:  # another file system, or one without hard links
             write_durably(target, data)
         else:
-            _sync_folder(target.parent)
+            sync(target.parent)
         return True
 
     def remove(self, sha256: str) -> int:
@@ -97,28 +98,3 @@ class FrameStore:
             return target.stat().st_size == size
         except FileNotFoundError:
             return False
-
-
-def write_durably(target: Path, data: bytes) -> None:
-    """Write a file so that after a power cut the old or the new content is there, never a mixture."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)  # on a full disk the remains would make it worse
-        raise
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename or link in `folder` durable (ext4 does not by itself for fresh files)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,11 +7,7 @@ record: the request log, the decoy's receipts and the durable outboxes mend what
 """
 
 import os
-import shutil
-import signal
 import socket
-import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 
@@ -19,10 +15,10 @@ import msgspec
 
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.messages import MAX_BYTES
+from roost_broker.private_process import PrivateProcess, find_program, free_port, listens_on
 from roost_broker.settings import BrokerSettings
 
 _INSTALL = "Install it: apt-get install mosquitto (Debian, Raspberry Pi OS), then try again."
-_SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin"
 
 
 class MosquittoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,56 +101,10 @@ def find_mosquitto(folders: str | None = None) -> str:
 
     Debian keeps it in /usr/sbin, which is not on an ordinary user's PATH. Raises `Misuse` when it is nowhere.
     """
-    where = folders if folders is not None else f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDERS}"
-    found = shutil.which("mosquitto", path=where)
+    found = find_program("mosquitto", folders)
     if found is None:
         raise Misuse("The MQTT broker mosquitto is not installed.", _INSTALL)
     return found
-
-
-def dying_with_parent() -> list[str]:
-    """What to put before a command so that the kernel kills it when the thread that started it ends, however it ends.
-
-    `setpriv` of util-linux arranges it and then becomes the command: same process id, no code of ours between fork
-    and exec. Empty where there is none (busybox has a `setpriv` without this): then nothing is arranged.
-    """
-    found = shutil.which("setpriv")
-    if found is None or "busybox" in Path(found).resolve().name:
-        return []
-    return [found, "--pdeathsig", "KILL", "--"]
-
-
-def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listens_on(pid: int, port: int) -> bool:
-    """Whether the process `pid` has a listening socket on `port` (Linux); elsewhere taken on trust.
-
-    IPv6 too: that is how some programs listen on all addresses, IPv4's as well.
-
-    A process opens and closes files while we look, and may end: a handle that has vanished is none of a listener.
-    """
-    process = Path(f"/proc/{pid}")
-    if not Path("/proc/self/net/tcp").exists():
-        return True
-    try:
-        tables = [table for name in ("tcp", "tcp6") if (table := process / "net" / name).exists()]
-        rows = [line.split() for table in tables for line in table.read_text(encoding="ascii").splitlines()[1:]]
-        handles = list((process / "fd").iterdir())
-    except OSError:
-        return False
-    inodes = {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].rsplit(":", 1)[1], 16) == port}
-    for handle in handles:
-        try:
-            if str(handle.readlink()) in inodes:
-                return True
-        except OSError:
-            continue
-    return False
 
 
 class PrivateBroker:
@@ -178,7 +128,7 @@ class PrivateBroker:
         self._port = port
         self._settings = settings or MosquittoSettings()
         self._start_timeout_s = start_timeout_s
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = PrivateProcess("The private broker", self.folder / "mosquitto.log")
 
     @property
     def port(self) -> int:
@@ -190,19 +140,17 @@ class PrivateBroker:
     @property
     def pid(self) -> int:
         """Process id of the running broker."""
-        if self._process is None:
-            raise Misuse("The private broker is not running.", "Call start() first.")
         return self._process.pid
 
     @property
     def running(self) -> bool:
         """Whether the process is alive."""
-        return self._process is not None and self._process.poll() is None
+        return self._process.running
 
     @property
     def log_file(self) -> Path:
         """What Mosquitto said, of all starts."""
-        return self.folder / "mosquitto.log"
+        return self._process.log_file
 
     def settings(self) -> BrokerSettings:
         """How to reach it."""
@@ -210,8 +158,7 @@ class PrivateBroker:
 
     def start(self) -> None:
         """Start it and return when it accepts connections. Raises `Misuse` (not installed), `PeerError` (no start)."""
-        if self.running:
-            raise Misuse("The private broker is running already.", "Call stop() before starting it again.")
+        self._process.check_free()
         program = find_mosquitto()
         self.folder.mkdir(parents=True, exist_ok=True)
         for attempt in range(5):
@@ -222,15 +169,16 @@ class PrivateBroker:
             if self._asked_port is not None or attempt == 4:
                 break
             self._port = None  # somebody took the port between our look and the broker's
-        raise PeerError(f"Mosquitto did not start on port {self._port}: {self._last_words()}", f"See {self.log_file}.")
+        why = self._process.last_words()
+        raise PeerError(f"Mosquitto did not start on port {self._port}: {why}", f"See {self.log_file}.")
 
     def stop(self, timeout_s: float = 5) -> None:
         """End it in order (it saves its sessions); killed when it takes longer than `timeout_s`."""
-        self._end(signal.SIGTERM, timeout_s)
+        self._process.stop(timeout_s)
 
     def kill(self) -> None:
         """End it with SIGKILL, as a power cut would."""
-        self._end(signal.SIGKILL, 5)
+        self._process.kill()
 
     def __enter__(self) -> "PrivateBroker":
         self.start()
@@ -251,21 +199,7 @@ class PrivateBroker:
         )
         configuration = self.folder / "mosquitto.conf"
         configuration.write_text(render(settings), encoding="utf-8")
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*dying_with_parent(), program, "-c", str(configuration)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C on a terminal is for its owner, who stops it last
-            )
-        end = time.monotonic() + self._start_timeout_s
-        while time.monotonic() < end and self.running:
-            if self._accepts():
-                return True
-            time.sleep(0.01)
-        self.kill()
-        return False
+        return self._process.start([program, "-c", str(configuration)], self._accepts, self._start_timeout_s)
 
     def _accepts(self) -> bool:
         try:
@@ -275,22 +209,3 @@ class PrivateBroker:
             return False
         # A stranger may listen there: then our own process has ended, or is about to with "Address already in use".
         return self.running and listens_on(self.pid, self.port)
-
-    def _end(self, how: signal.Signals, timeout_s: float) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.poll() is None:
-            process.send_signal(how)
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def _last_words(self) -> str:
-        try:
-            lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return "it said nothing."
-        return " / ".join(lines[-3:]) or "it said nothing."

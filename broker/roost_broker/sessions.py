@@ -4,7 +4,7 @@ import logging
 import time
 from pathlib import Path
 
-from roost_broker.frames import write_durably
+from roost_broker.durable import write_durably
 
 _log = logging.getLogger(__name__)
 

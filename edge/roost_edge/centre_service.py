@@ -5,9 +5,11 @@ server that we started. A server that ends by itself ends the centre, loudly.
 """
 
 import asyncio
-import signal
+import fcntl
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +18,9 @@ from roost_broker.centre.access import NatsUnreachable, connect
 from roost_broker.centre.layout import CentreLayout
 from roost_broker.centre.nats_server import NatsServer
 from roost_broker.centre.streams import plans
-from roost_broker.errors import PeerError
-from roost_broker.frames import write_durably
+from roost_broker.durable import write_durably
+from roost_broker.errors import Misuse, PeerError
+from roost_broker.stopping import told_to_stop
 from roost_models.central.archiver import Archiver, ArchiverStatus
 from roost_models.central.settings import TEMPLATE, load
 
@@ -35,6 +38,7 @@ class CentreService:
     def __init__(self, folder: Path, *, say: Callable[[str], None]) -> None:
         self._layout = CentreLayout(folder)
         self._say = say
+        self._folder = folder
         if not self._layout.settings.is_file():
             write_durably(self._layout.settings, TEMPLATE.encode())
             say(f"A new centre in {folder}; its settings: {self._layout.settings}")
@@ -43,22 +47,18 @@ class CentreService:
 
     def run(self, seconds: float = 0) -> ArchiverStatus:
         """Until SIGINT or SIGTERM, or for so long. Raises `RoostError` when something does not start, or ends."""
-        if self._server is not None:
-            self._server.start()
-            self._say(f"NATS: {self._server.url}, stored in {self._server.folder}")
-        try:
-            return asyncio.run(self._run(seconds))
-        finally:
+        with _alone(self._folder):
             if self._server is not None:
-                self._server.stop()
+                self._server.start()
+                self._say(f"NATS: {self._server.url}, stored in {self._server.folder}")
+            try:
+                return asyncio.run(self._run(seconds))
+            finally:
+                if self._server is not None:
+                    self._server.stop()
 
     async def _run(self, seconds: float) -> ArchiverStatus:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        if seconds:
-            loop.call_later(seconds, stop.set)
+        stop = told_to_stop(seconds)
         client = await connect(self.settings.access, name="roost-centre")
         try:
             await self._apply(client, stop)
@@ -109,6 +109,23 @@ class CentreService:
                     said = archiver.status
                     self._say(_sentence(said))
         archiving.result()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The only one that runs this centre; raises `Misuse`. The kernel takes the lock back from one that is killed."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Misuse(
+                f"The centre in {folder} is running already.",
+                f"Use that one (roost centre status --centre {folder}), stop it first, or name another: --centre DIR.",
+            ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _sentence(status: ArchiverStatus) -> str:

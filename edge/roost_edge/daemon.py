@@ -10,11 +10,11 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 from roost_broker.errors import Misuse, RoostError
+from roost_broker.stopping import told_to_stop
 from roost_edge import logs
 from roost_edge.processes import own_process as process
 from roost_edge.processes.plan import KINDS, RoleProcess, resolve
@@ -55,10 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 async def run(role_settings: Settings, role: RoleProcess, fault: str, *, standing: Standing = "alone") -> None:
     """Compose the role and run it until a signal arrives or it fails."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
+    stop = told_to_stop()
     with compose(role_settings, role, fault=fault, standing=standing) as shell:
         log.info("begins", extra={"fields": {"pid": os.getpid()}})
         await shell.run(stop)

@@ -181,7 +181,8 @@ def _pictures() -> list[bytes]:
 
 @asynccontextmanager
 async def _roost(folder: Path) -> AsyncIterator[Running]:
-    from roost_broker.mosquitto import PrivateBroker, free_port
+    from roost_broker.mosquitto import PrivateBroker
+    from roost_broker.private_process import free_port
     from roost_edge.processes.supervisor import Supervisor
 
     port = free_port()
@@ -215,7 +216,7 @@ async def _roost(folder: Path) -> AsyncIterator[Running]:
 
 @asynccontextmanager
 async def _control(folder: Path) -> AsyncIterator[Running]:
-    from roost_broker.mosquitto import free_port
+    from roost_broker.private_process import free_port
 
     port = free_port()
     async with _process([sys.executable, "-m", "peer_apps.control_app", str(port)], folder, port) as (pid, url):
@@ -224,7 +225,7 @@ async def _control(folder: Path) -> AsyncIterator[Running]:
 
 @asynccontextmanager
 async def _bentoml(folder: Path) -> AsyncIterator[Running]:
-    from roost_broker.mosquitto import free_port
+    from roost_broker.private_process import free_port
 
     port = free_port()
     program = Path(os.environ["ROOST_PEERS_PYTHON"]).with_name("bentoml")
@@ -235,7 +236,7 @@ async def _bentoml(folder: Path) -> AsyncIterator[Running]:
 
 @asynccontextmanager
 async def _ray(folder: Path) -> AsyncIterator[Running]:
-    from roost_broker.mosquitto import free_port
+    from roost_broker.private_process import free_port
 
     port = free_port()
     command = [os.environ["ROOST_PEERS_PYTHON"], "-m", "peer_apps.ray_app", str(port)]

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from roost_broker.messages import ModelState, RoleState, decode
-from roost_broker.mosquitto import free_port
 from roost_broker.mqtt import MqttBus
+from roost_broker.private_process import free_port
 from roost_broker.settings import BrokerSettings
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]

@@ -18,8 +18,9 @@ from roost_broker.gateway.role import Gateway
 from roost_broker.gateway.settings import GatewaySettings
 from roost_broker.headers import new_header
 from roost_broker.messages import OtaOrder, encode
-from roost_broker.mosquitto import PrivateBroker, free_port
+from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
+from roost_broker.private_process import free_port
 
 pytestmark = pytest.mark.broker
 
@@ -72,7 +73,7 @@ def test_what_the_page_gives_a_gateway_is_enough_for_it(
         while not bus.connected:  # noqa: ASYNC110 - its own event is not ours to wait for
             await asyncio.sleep(0.01)
         await tester.publish(TOPICS.input, payload)
-        while not role.counts["sent"]:  # noqa: ASYNC110 - counts of a role set no event
+        while not role.counts["receipts"] or role._dispatcher.waiting:  # noqa: ASYNC110 - counts of a role set no event
             await asyncio.sleep(0.01)
         await ordered.wait()
         stop.set()

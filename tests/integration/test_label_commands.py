@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,6 +84,18 @@ def test_a_folder_becomes_labels_then_a_dataset_and_its_next_version_keeps_the_t
     assert read("dataset", "check", "hens", cwd=tmp_path, status=1)["problems"]
     third = read("dataset", "make", "hens", cwd=tmp_path)
     assert third["leftOutByReason"] == {"damaged": 1}
+
+
+def test_the_page_on_a_used_port_names_the_port_and_another_way(tmp_path: Path) -> None:
+    pictures(tmp_path / "in", "hen", 1, 1)
+    roost("label", "import", "in", "--task", TASK, "--author", "anna", cwd=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = roost("label", "serve", "--task", TASK, "--port", port, cwd=tmp_path, status=1)
+    assert f"Nothing can listen on 127.0.0.1:{port}: Address already in use." in done.stderr
+    assert "Choose another port" in done.stderr
+    wrong = roost("label", "queue", "--task", "TYPO", cwd=tmp_path, status=2)
+    assert f"It knows: {TASK}." in wrong.stderr
 
 
 def test_an_export_rebuilds_the_store_elsewhere(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_an_operator_sees_returns_and_allows_a_bundle_and_reads_the_card_when_no
             assert status == 1
             assert f"  rejected: 2.0.0 ({new.digest[:12]}): returned by hand: smells" in out
             status, _, err = await roost_ota(world, "return")
-            assert (status, "nothing to return to" in err) == (1, True)
+            assert (status, "nothing to return to" in err) == (2, True)
             status, out, _ = await roost_ota(world, "allow", "2.0.0", "--json")
             assert (status, json.loads(out)["digest"]) == (0, new.digest)
             await watcher.phase("serving")

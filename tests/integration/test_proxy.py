@@ -309,7 +309,7 @@ def test_a_taken_port_is_told_with_what_to_do(run: Run, up: Device) -> None:
     async def main() -> None:
         async with up() as world:
             second = Front(web.Application(), ProxySettings(port=world.proxy.port))
-            with pytest.raises(PeerError, match=r"Address already in use\. Choose another `port`"):
+            with pytest.raises(PeerError, match=r"Address already in use\. Choose another port"):
                 await second.start()
             await second.stop()
 

@@ -1,34 +1,20 @@
 """The training page's story is played through, command by command."""
 
-import os
 import re
-import shlex
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from roost_models.bundle.opening import open_bundle
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
 
 
-def test_the_story_of_the_page_can_be_walked(tmp_path: Path) -> None:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    environment.pop("ROOST_CENTRE", None)
+def test_the_story_of_the_page_can_be_walked(tmp_path: Path, walk: Callable[..., Any]) -> None:
     blocks = re.findall(r"^```console\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
     assert len(lines) == 9
-    for line in lines:
-        done = subprocess.run(
-            shlex.split(line),
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    walk(lines, tmp_path, timeout=120)
     first, second = (
         open_bundle(tmp_path / "roost-centre/bundles/nest-head" / version) for version in ("1.0.0", "1.0.1")
     )

@@ -7,10 +7,6 @@ while two of them live.
 
 import http.client
 import json
-import os
-import shutil
-import signal
-import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +17,11 @@ import msgspec
 from roost_broker.centre.access import NatsAccess
 from roost_broker.centre.nats_settings import NatsSettings, address, render
 from roost_broker.errors import Misuse, PeerError
-from roost_broker.mosquitto import dying_with_parent, free_port, listens_on
+from roost_broker.private_process import PrivateProcess, find_program, free_port, listens_on
 
 __all__ = ["NatsServer", "NatsSettings", "PrivateNats", "find_nats_server", "render"]
 
 _INSTALL = "Install it: apt-get install nats-server (Debian, Ubuntu), then try again."
-_SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin:/usr/local/bin:/sbin"
 _ATTEMPTS = 5
 _HEALTH = "/healthz?js-server-only=true"
 """Of the server, not of every stream and consumer: NATS 2.9 calls an idle consumer's copy "not current" for minutes
@@ -35,8 +30,7 @@ after its node was killed, though it works."""
 
 def find_nats_server(folders: str | None = None) -> str:
     """Path of the program, on PATH or in `folders` (separated by colons). Raises `Misuse` when it is nowhere."""
-    where = folders if folders is not None else f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDERS}"
-    found = shutil.which("nats-server", path=where)
+    found = find_program("nats-server", folders)
     if found is None:
         raise Misuse("The NATS server is not installed.", _INSTALL)
     return found
@@ -52,7 +46,7 @@ class NatsServer:
     def __init__(self, settings: NatsSettings, *, start_timeout_s: float = 10) -> None:
         self.settings = settings
         self._start_timeout_s = start_timeout_s
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = PrivateProcess(f"The NATS server {settings.name}", self.folder / "nats-server.log")
 
     @property
     def url(self) -> str:
@@ -68,77 +62,38 @@ class NatsServer:
     @property
     def log_file(self) -> Path:
         """What the server said, of all starts."""
-        return self.folder / "nats-server.log"
+        return self._process.log_file
 
     @property
     def pid(self) -> int:
         """Process id of the running server."""
-        if self._process is None:
-            raise Misuse(f"The NATS server {self.settings.name} is not running.", "Call start() first.")
         return self._process.pid
 
     @property
     def running(self) -> bool:
         """Whether the process is alive."""
-        return self._process is not None and self._process.poll() is None
+        return self._process.running
 
     def start(self) -> None:
         """Start it and return when it accepts connections. Raises `Misuse` (not installed), `PeerError` (no start)."""
-        if self.running:
-            raise Misuse(f"The NATS server {self.settings.name} is running already.", "Call stop() first.")
+        self._process.check_free()
         program = find_nats_server()
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration = self.folder / "nats.conf"
         configuration.write_text(render(self.settings), encoding="utf-8")
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*dying_with_parent(), program, "-c", str(configuration)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C on a terminal is for its owner, who stops it last
-            )
-        if not self._listens():
-            self.kill()
-            port = self.settings.port
-            raise PeerError(
-                f"The NATS server did not start on port {port}: {self._last_words()}", f"See {self.log_file}."
-            )
+        port = self.settings.port
+        command = [program, "-c", str(configuration)]
+        if not self._process.start(command, lambda: listens_on(self.pid, port), self._start_timeout_s):
+            why = self._process.last_words()
+            raise PeerError(f"The NATS server did not start on port {port}: {why}", f"See {self.log_file}.")
 
     def stop(self, timeout_s: float = 10) -> None:
         """End it in order; killed when it takes longer than `timeout_s`."""
-        self._end(signal.SIGTERM, timeout_s)
+        self._process.stop(timeout_s)
 
     def kill(self) -> None:
         """End it with SIGKILL, as a power cut would."""
-        self._end(signal.SIGKILL, 5)
-
-    def _listens(self) -> bool:
-        end = time.monotonic() + self._start_timeout_s
-        while time.monotonic() < end and self.running:
-            if listens_on(self.pid, self.settings.port):
-                return True
-            time.sleep(0.01)
-        return False
-
-    def _end(self, how: signal.Signals, timeout_s: float) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.poll() is None:
-            process.send_signal(how)
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def _last_words(self) -> str:
-        try:
-            lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return "it said nothing."
-        return " / ".join(lines[-3:]) or "it said nothing."
+        self._process.kill()
 
 
 class PrivateNats:

@@ -183,6 +183,8 @@ class Cursor:
         gives the same numbers, and ours is not there.
         """
         if again and seq in self._first_time:
+            self._first_time.discard(seq)
+            self._flying.pop(seq, None)
             return "twin"
         self._first_time.discard(seq)
         if seq <= self.settled or seq in self._done:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from roost_broker.centre.lanes import LANE_NAMES, LaneName
-from roost_broker.clock import MS
+from roost_broker.clock import MS, SECOND
 from roost_broker.gateway.budget import TokenBucket
 from roost_broker.gateway.cursor import Cursor
 from roost_broker.gateway.rows import Row
 from roost_broker.gateway.settings import GatewaySettings
 
 URGENT: Final[LaneName] = "alerts"
+_RENEW_AGAIN = SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,11 @@ class GiveUp:
 class Renew:
     """The stream holds numbers that this outbox never gave (it went back in time, or has a twin): take a new name.
 
-    `present`: what it holds of this lane; None when it was not asked.
+    For this lane; nothing of it is on its way any more: what the stream holds of us now can be told by asking it.
+    `renewed` is the answer; without it this is said again a little later.
     """
 
     lane: LaneName
-    present: frozenset[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ Action: TypeAlias = Ask | Load | Send | Settle | GiveUp | Renew | Noted
 
 
 class Dispatcher:
-    """See the module. One of it for as long as the outbox has its identity."""
+    """See the module."""
 
     def __init__(
         self, settings: GatewaySettings, standing: Mapping[LaneName, LaneStanding], bucket: TokenBucket
@@ -157,19 +158,22 @@ class Dispatcher:
         self._bucket = bucket
         self._cursors: dict[LaneName, Cursor] = {}
         for lane in LANE_NAMES:
-            known = standing.get(lane, LaneStanding())
-            self._cursors[lane] = Cursor(
-                lane,
-                window=settings.window,
-                ack_timeout=settings.ack_timeout_ms * MS,
-                settled=known.settled,
-                last=known.last,
-                position=known.position,
-            )
+            self._cursors[lane] = self._cursor(lane, standing.get(lane, LaneStanding()))
         self._sizes: dict[tuple[LaneName, int], int] = {}  # of what is on its way, alerts left out
         self._flying_bytes = 0
         self._starved_until: int | None = None
+        self._renewing: dict[LaneName, int] = {}  # these wait for a new name → when to say so; nothing of them leaves
         self._told: dict[LaneName, int] = {lane: cursor.settled for lane, cursor in self._cursors.items()}
+
+    def _cursor(self, lane: LaneName, known: LaneStanding) -> Cursor:
+        return Cursor(
+            lane,
+            window=self._settings.window,
+            ack_timeout=self._settings.ack_timeout_ms * MS,
+            settled=known.settled,
+            last=known.last,
+            position=known.position,
+        )
 
     @property
     def waiting(self) -> int:
@@ -193,13 +197,22 @@ class Dispatcher:
         """The state of a lane's cursor."""
         return self._cursors[lane].state
 
+    def position(self, lane: LaneName) -> int | None:
+        """A place in the lane's stream before which nothing of what is not settled can lie."""
+        return self._cursors[lane].position
+
     def oldest(self) -> tuple[Row, ...]:
         """The oldest loaded message of each lane that has one."""
         return tuple(row for cursor in self._cursors.values() if (row := cursor.oldest) is not None)
 
     def deadline(self) -> int | None:
         """When `expire` has something to do."""
-        times = [cursor.deadline() for cursor in self._cursors.values()] + [self._starved_until]
+        times = [self._starved_until]
+        for lane, cursor in self._cursors.items():
+            if lane in self._renewing and not cursor.flying:
+                times.append(None if cursor.state == "away" else self._renewing[lane])
+            else:
+                times.append(cursor.deadline())
         return min((time for time in times if time is not None), default=None)
 
     def expire(self, now: int) -> tuple[Action, ...]:
@@ -209,7 +222,7 @@ class Dispatcher:
             for seq in cursor.expire(now):
                 self._landed(lane, seq)
                 actions.append(Noted("failed-timeout"))
-            if cursor.asks_again(now):
+            if lane not in self._renewing and cursor.asks_again(now):
                 actions.append(Ask(lane, cursor.position))
         return (*actions, *self._next(now))
 
@@ -229,7 +242,8 @@ class Dispatcher:
                 self._landed(lane, seq)
                 outcome = self._cursors[lane].acked(seq, place, again=again)
                 if outcome == "twin":
-                    return Noted("outbox-has-twin"), Renew(lane, None)
+                    outcome = "outbox-has-twin"
+                    self._renewing.setdefault(lane, now)
                 actions = [Noted(outcome)]
                 self._cursors[lane].drained(now)
             case Failed():
@@ -239,7 +253,8 @@ class Dispatcher:
         return (*actions, *self._settled(), *self._next(now))
 
     def _linked(self) -> list[Action]:
-        return [Ask(lane, cursor.position) for lane, cursor in self._cursors.items() if cursor.linked()]
+        linked = [(lane, cursor) for lane, cursor in self._cursors.items() if cursor.linked()]
+        return [Ask(lane, cursor.position) for lane, cursor in linked if lane not in self._renewing]
 
     def _unlinked(self) -> list[Action]:
         lost = self.flying
@@ -266,7 +281,8 @@ class Dispatcher:
             return [Noted("ask-failed")]
         outcome = cursor.fates(event.present, event.tail)
         if outcome == "ahead":
-            return [Noted("outbox-went-back"), Renew(event.lane, frozenset(event.present))]
+            self._renewing.setdefault(event.lane, now)
+            return [Noted("outbox-went-back")]
         return [Noted(f"fates-{outcome}"), *[Noted("found-at-centre")] * len(event.present)]
 
     def _landed(self, lane: LaneName, seq: int) -> None:
@@ -286,7 +302,7 @@ class Dispatcher:
         actions: list[Action] = []
         self._starved_until = None  # until `_affordable` says otherwise
         for lane, cursor in self._cursors.items():
-            if not self._allowed(lane):
+            if not self._allowed(lane) or lane in self._renewing:
                 continue
             while (row := cursor.ready()) is not None and self._affordable(lane, row, now):
                 cursor.sent(row, now)
@@ -295,7 +311,20 @@ class Dispatcher:
                 actions.append(Load(lane, cursor.load()))
             if self._starves():
                 break  # else small messages of later lanes would use up what an earlier lane saves for
+        for lane, due in self._renewing.items():
+            cursor = self._cursors[lane]
+            if now >= due and not cursor.flying and cursor.state != "away":
+                self._renewing[lane] = now + _RENEW_AGAIN
+                actions.append(Renew(lane))
         return actions
+
+    def renewed(self, lane: LaneName, standing: LaneStanding) -> None:
+        """The lane has a new name and new numbers; the link is about to be made anew."""
+        self._renewing.pop(lane, None)
+        for other, seq in [key for key in self._sizes if key[0] == lane]:
+            self._landed(other, seq)
+        self._cursors[lane] = self._cursor(lane, standing)
+        self._told[lane] = standing.settled
 
     def _starves(self) -> bool:
         return self._starved_until is not None

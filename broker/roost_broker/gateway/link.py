@@ -10,28 +10,32 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 
 from roost_broker.centre.access import NatsAccess
-from roost_broker.centre.envelope import LANE, OUTBOX, SEQ, Envelope, headers_of
+from roost_broker.centre.envelope import LANE, OUTBOX, SEQ, TOPIC, Envelope, headers_of
 from roost_broker.centre.lanes import LANE_NAMES, LANES, LaneName, node_subjects, subject_of
-from roost_broker.centre.pulling import ConsumerGone, Puller
+from roost_broker.centre.pulling import ConsumerGone, Pulled, Puller
 from roost_broker.clock import SECOND, Clock
 from roost_broker.errors import Misuse
 from roost_broker.gateway.dispatch import Acked, Event, Failed
+from roost_broker.gateway.rows import content_of
 from roost_broker.reconnect import Reconnect, ReconnectPolicy
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
+    from nats.js.api import ConsumerInfo
     from nats.js.client import JetStreamContext
 
 _log = logging.getLogger(__name__)
 _PAGE = 500
 _CALL_S = 5.0
 _PING_S = 5
+T = TypeVar("T")
 _TOO_LARGE = 10_054  # JetStream's "message size exceeds maximum allowed"
 
 
@@ -77,6 +81,8 @@ class CentreLink:
         self._asking: dict[LaneName, asyncio.Lock] = {lane: asyncio.Lock() for lane in LANE_NAMES}
         self.denied = 0
         """How often the centre said that we may not do what we tried."""
+        self.rivals = 0
+        """How often another one took our reader away: a second gateway of this name is at the centre."""
         self.duplicates = 0
         """Acknowledgements that said: this one was there already."""
         self.bytes_sent = 0
@@ -228,11 +234,24 @@ class CentreLink:
         None when it cannot be told now.
         """
         async with self._asking[lane]:  # its reader has one name
-            return await self._ask(lane, position, outbox, nodes)
+            return await self._read(lane, position, outbox, nodes, _place)
 
-    async def _ask(
+    async def contents(
         self, lane: LaneName, position: int | None, outbox: str, nodes: tuple[str, ...]
-    ) -> tuple[dict[int, int], int] | None:
+    ) -> dict[int, bytes] | None:
+        """The same, number → `content_of` what is there; of the whole stream without a `position`."""
+        async with self._asking[lane]:
+            answer = await self._read(lane, position or 0, outbox, nodes, _content)
+        return None if answer is None else answer[0]
+
+    async def _read(
+        self,
+        lane: LaneName,
+        position: int | None,
+        outbox: str,
+        nodes: tuple[str, ...],
+        value: Callable[[Pulled], T],
+    ) -> tuple[dict[int, T], int] | None:
         from nats.errors import Error
         from nats.js.errors import Error as StreamError
 
@@ -242,20 +261,26 @@ class CentreLink:
         stream = LANES[lane].stream
         try:
             tail = (await streams.stream_info(stream)).state.last_seq
-            found: dict[int, int] = {}
+            found: dict[int, T] = {}
             if position is not None and position != tail:
                 start = position + 1 if position < tail else 1  # behind its end: it is another stream than it was
                 for node in nodes:
                     subjects = node_subjects(lane, node, self._base)
-                    found |= await self._listed(client, stream, subjects, start, lane, outbox)
+                    found |= await self._listed(client, stream, subjects, start, (outbox, lane), value)
         except (Error, StreamError, ConsumerGone, OSError, TimeoutError) as error:
             _log.info("The stream %s does not tell what it holds: %s.", stream, str(error) or type(error).__name__)
             return None
         return found, tail
 
     async def _listed(
-        self, client: "Client", stream: str, subjects: str, start: int, lane: LaneName, outbox: str
-    ) -> dict[int, int]:
+        self,
+        client: "Client",
+        stream: str,
+        subjects: str,
+        start: int,
+        ours: tuple[str, str],
+        value: Callable[[Pulled], T],
+    ) -> dict[int, T]:
         from nats.js import api
         from nats.js.errors import NotFoundError
 
@@ -266,7 +291,7 @@ class CentreLink:
             filter_subject=subjects,
             ack_policy=api.AckPolicy.EXPLICIT,
             max_ack_pending=-1,
-            headers_only=True,
+            headers_only=value is not _content,
             inactive_threshold=30,
             mem_storage=True,
             num_replicas=1,
@@ -275,7 +300,7 @@ class CentreLink:
         with contextlib.suppress(NotFoundError):  # left by a connection that was lost in the middle of this
             await streams.delete_consumer(stream, self._name)
         made = await streams.add_consumer(stream, config)
-        found: dict[int, int] = {}
+        found: dict[int, T] = {}
         try:
             left = made.num_pending or 0
             async with Puller(client, stream, made.name, batch=_PAGE) as puller:
@@ -285,9 +310,10 @@ class CentreLink:
                         raise TimeoutError(f"{left} messages of {stream} do not come")
                     for message in messages:
                         left = message.waiting
-                        if message.headers.get(OUTBOX) == outbox and message.headers.get(LANE) == lane:
+                        if (message.headers.get(OUTBOX), message.headers.get(LANE)) == ours:
                             with contextlib.suppress(ValueError):
-                                found[int(message.headers.get(SEQ, ""))] = message.stream_seq
+                                found[int(message.headers.get(SEQ, ""))] = value(message)
+            await self._still_ours(client, stream, made)
         finally:
             from nats.errors import Error
             from nats.js.errors import Error as StreamError
@@ -295,6 +321,28 @@ class CentreLink:
             with contextlib.suppress(Error, StreamError, OSError, TimeoutError):  # it goes by itself in half a minute
                 await streams.delete_consumer(stream, made.name)
         return found
+
+    async def _still_ours(self, client: "Client", stream: str, made: "ConsumerInfo") -> None:
+        """Raises `ConsumerGone` when a second gateway of this name made the reader anew: what we read may be its."""
+        from nats.js.errors import NotFoundError
+
+        try:
+            found = await client.jetstream(timeout=_CALL_S).consumer_info(stream, made.name)
+        except NotFoundError:
+            found = None
+        if found is None or found.created != made.created:
+            self.rivals += 1
+            level = logging.WARNING if self.rivals == 1 else logging.DEBUG
+            _log.log(level, "A second gateway named %s is at the centre: give one of the two another name.", self._name)
+            raise ConsumerGone(f"Another one made the reader {made.name} of {stream} anew.")
+
+
+def _place(message: Pulled) -> int:
+    return message.stream_seq
+
+
+def _content(message: Pulled) -> bytes:
+    return content_of(unquote(message.headers.get(TOPIC, "")), message.payload)
 
 
 async def _end(client: "Client") -> None:

@@ -11,7 +11,9 @@ Rules:
 4. What is settled is forgotten by ranges and without a sync: lost, it only means to ask the stream once more.
 5. Bounded: beyond the byte budget the oldest of the least important lane are dropped, alerts last. A dropped range
    becomes one gap row, which is sent in its place. What was loaded for sending is never dropped: it may be there.
-6. The outbox has a name of its own, made with it. A file that cannot be read is put aside, and a new outbox begun.
+6. The outbox has a name of its own, made with it; a lane whose numbers somebody else gave too gets another.
+7. A file that cannot be read is put aside, and a new outbox begun; likewise one that another device wrote
+   (`belonging`).
 
 Standard `sqlite3`, not sqlite-utils: this process also runs on boards with 512 MB. One thread at a time.
 """
@@ -26,8 +28,11 @@ from pathlib import Path
 
 from roost_broker.centre.lanes import LANE_NAMES, LaneName
 from roost_broker.errors import PeerError
+from roost_broker.gateway import waiting_pictures
+from roost_broker.gateway.belonging import NODE_FACT
 from roost_broker.gateway.dispatch import LaneStanding
-from roost_broker.gateway.rows import Arrival, Row, Stamp, size_of
+from roost_broker.gateway.rows import Arrival, Row, Stamp, content_of, size_of
+from roost_broker.gateway.waiting_pictures import WaitingPictures
 from roost_broker.transaction import Transaction
 
 _log = logging.getLogger(__name__)
@@ -45,9 +50,6 @@ CREATE TABLE IF NOT EXISTS waiting (
   boot INTEGER NOT NULL, monotonic_ns INTEGER NOT NULL, wall_ns INTEGER NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (n INTEGER PRIMARY KEY, key BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS retained (topic TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS frame (
-  n INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL, alarmed INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS uploaded (n INTEGER PRIMARY KEY, sha256 TEXT NOT NULL);
 """
 
 
@@ -87,6 +89,7 @@ class Outbox:
         path: Path,
         *,
         boot: str,
+        node: str = "",
         max_bytes: int,
         max_lane_messages: int = 1_000_000,
         remembered: int = 20_000,
@@ -98,6 +101,7 @@ class Outbox:
         self.put_aside: Path | None = None
         """Where an unreadable outbox lies now."""
         self._boot = boot
+        self._node = node
         self._max_bytes = max_bytes
         self._max_lane = max_lane_messages
         self._remembered = remembered
@@ -120,7 +124,7 @@ class Outbox:
             self._db.execute("PRAGMA journal_size_limit=8000000")
             if max_pages is not None:
                 self._db.execute(f"PRAGMA max_page_count={int(max_pages)}")
-            self._db.executescript(_TABLES)
+            self._db.executescript(_TABLES + waiting_pictures.TABLES)
             self._load(reach)
         except BaseException:
             self._db.close()
@@ -130,9 +134,13 @@ class Outbox:
         found = self._db.execute("SELECT value FROM fact WHERE name = 'outbox'").fetchone()
         self.fresh = found is None
         self.name: str = os.urandom(16).hex() if found is None else str(found[0])
+        """As it was made; see `name_of`."""
+        renamed = self._db.execute("SELECT substr(name, 8), value FROM fact WHERE name LIKE 'outbox:%'")
+        self._renamed: dict[str, str] = {str(lane): str(name) for lane, name in renamed}
         self._lanes = {lane: _Lane() for lane in LANE_NAMES}
         with Transaction(self._db):
             self._db.execute("INSERT OR IGNORE INTO fact VALUES ('outbox', ?)", (self.name,))
+            self._db.execute("INSERT OR IGNORE INTO fact VALUES (?, ?)", (NODE_FACT, self._node))
             self._db.execute("INSERT OR IGNORE INTO boot (name) VALUES (?)", (self._boot,))
             for number, settled, last, position, size, rows in self._db.execute("SELECT * FROM lane").fetchall():
                 lane = self._lanes[LANE_NAMES[number]]
@@ -142,14 +150,11 @@ class Outbox:
                 lane.reach = min(last, settled + reach + _FORGET_EVERY)
         self._boots = {int(n): str(name) for n, name in self._db.execute("SELECT n, name FROM boot")}
         self._boot_number = next(n for n, name in self._boots.items() if name == self._boot)
-        self._opened_last = {lane: state.last for lane, state in self._lanes.items()}
         rows = self._db.execute("SELECT n, key FROM seen ORDER BY n DESC LIMIT ?", (self._remembered,)).fetchall()
         self._seen = dict.fromkeys(bytes(key) for _, key in reversed(rows))
         self._seen_next = rows[0][0] + 1 if rows else 1
         self._retained = {str(topic): bytes(d) for topic, d in self._db.execute("SELECT topic, digest FROM retained")}
-        sent = self._db.execute("SELECT sha256 FROM uploaded ORDER BY n DESC LIMIT ?", (self._max_frames,)).fetchall()
-        self._uploaded = dict.fromkeys(str(row[0]) for row in reversed(sent))
-        self.frames_waiting = int(self._db.execute("SELECT count(*) FROM frame").fetchone()[0])
+        self.pictures = WaitingPictures(self._db, self._max_frames)
 
     def _put_aside(self, error: Exception) -> None:
         aside = self.path.with_name(f"{self.path.name}.unreadable")
@@ -218,7 +223,7 @@ class Outbox:
             with Transaction(self._db):
                 for one in batch:
                     self._add(one, added, news, retained)
-                self._note_frames(batch, added)
+                added.frames_dropped = self.pictures.note(batch)
                 self._remember(news, retained)
                 self._drop_surplus(added)
                 self._save_lanes()
@@ -228,6 +233,7 @@ class Outbox:
             for key in news:
                 self._seen.pop(key, None)
             self._seen_next -= len(news)
+            self.pictures.undone()
             raise Full(f"The gateway's outbox cannot grow: {error}.", "Make room on the disk.") from error
         self._retained.update(retained)
         while len(self._seen) > self._remembered:
@@ -268,13 +274,13 @@ class Outbox:
             self._db.execute("DELETE FROM seen WHERE n < ?", (self._seen_next - self._remembered,))
         self._db.executemany("REPLACE INTO retained VALUES (?, ?)", retained.items())
 
-    def _save_lanes(self) -> None:
+    def _save_lanes(self, even_empty: LaneName | None = None) -> None:
         self._db.executemany(
             "REPLACE INTO lane VALUES (?, ?, ?, ?, ?, ?)",
             [
                 (number, one.settled, one.last, one.position, one.bytes, one.rows)
-                for number, one in enumerate(self._lanes.values())
-                if one.last
+                for number, (lane, one) in enumerate(self._lanes.items())
+                if one.last or lane == even_empty
             ],
         )
 
@@ -296,14 +302,10 @@ class Outbox:
 
     def _forget(self, lanes: Iterable[LaneName]) -> None:
         # No sync: it would wear the card, and a lost deletion only means to ask the stream once more.
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        try:
-            with Transaction(self._db):
-                for lane in lanes:
-                    self._forget_one(lane)
-                self._save_lanes()
-        finally:
-            self._db.execute("PRAGMA synchronous=FULL")
+        with Transaction(self._db, synced=False):
+            for lane in lanes:
+                self._forget_one(lane)
+            self._save_lanes()
 
     def _forget_one(self, lane: LaneName) -> None:
         one = self._lanes[lane]
@@ -377,25 +379,26 @@ class Outbox:
         one.rows -= len(found) - 1
         return sum(row[1] is None for row in found)
 
-    def renew(self, present: dict[LaneName, frozenset[int]]) -> int:
-        """Take a new name and count from 1 again. `present` is what the centre holds under the old one.
+    def name_of(self, lane: LaneName) -> str:
+        """What a lane's messages are told apart by at the centre, together with lane and number."""
+        return self._renamed.get(lane, self.name)
 
-        Of that, what was in the file when it was opened is settled; numbers given since mean something else there.
-        Returns how many messages were renumbered.
+    def renew(self, lane: LaneName, present: Mapping[int, bytes]) -> int:
+        """A lane takes a new name and counts from 1 again. `present` is what the centre holds under the old one.
+
+        By number and content (`content_of`): what is another message there is not settled by it. Returns how many
+        messages were renumbered. Other lanes keep their name: what waits in two copies of an outbox has the same
+        number in both, and arrives once.
         """
-        moved = 0
+        name = os.urandom(16).hex()
         with Transaction(self._db):
-            self.name = os.urandom(16).hex()
-            self._db.execute("REPLACE INTO fact VALUES ('outbox', ?)", (self.name,))
-            for lane, one in self._lanes.items():
-                settled = {seq for seq in present.get(lane, ()) if seq <= self._opened_last[lane]}
-                moved += self._renumber(lane, one, settled)
-            self._save_lanes()
-        self._opened_last = {lane: one.last for lane, one in self._lanes.items()}
-        self.fresh = True
+            self._db.execute("REPLACE INTO fact VALUES (?, ?)", (f"outbox:{lane}", name))
+            moved = self._renumber(lane, self._lanes[lane], present)
+            self._save_lanes(even_empty=lane)
+        self._renamed[lane] = name
         return moved
 
-    def _renumber(self, lane: LaneName, one: _Lane, settled: set[int]) -> int:
+    def _renumber(self, lane: LaneName, one: _Lane, present: Mapping[int, bytes]) -> int:
         base = _id(lane, 0)
         numbers = [
             int(row[0])
@@ -405,7 +408,7 @@ class Outbox:
         ]
         given = 0
         for number in numbers:
-            if number - base <= one.settled or number - base in settled:
+            if number - base <= one.settled or self._is_there(number, present.get(number - base)):
                 self._db.execute("DELETE FROM waiting WHERE id = ?", (number,))
                 continue
             given += 1
@@ -421,50 +424,11 @@ class Outbox:
         ).fetchone()
         return given
 
-    # -- pictures -------------------------------------------------------------------------------------------------
-
-    def _note_frames(self, batch: Sequence[Arrival], added: Added) -> None:
-        noted = 0
-        for one in batch:
-            for sha256, size, alarmed in one.frames:
-                if sha256 in self._uploaded:
-                    continue
-                noted += self._db.execute(
-                    "INSERT OR IGNORE INTO frame (sha256, bytes, alarmed) VALUES (?, ?, ?)", (sha256, size, alarmed)
-                ).rowcount
-                if alarmed:
-                    self._db.execute("UPDATE frame SET alarmed = 1 WHERE sha256 = ?", (sha256,))
-        self.frames_waiting += noted
-        surplus = self.frames_waiting - self._max_frames
-        if surplus > 0:
-            self._db.execute(
-                "DELETE FROM frame WHERE n IN (SELECT n FROM frame ORDER BY alarmed, n LIMIT ?)", (surplus,)
-            )
-            self.frames_waiting -= surplus
-            added.frames_dropped += surplus
-
-    def next_frame(self, *, alarmed_only: bool) -> tuple[str, int, bool] | None:
-        """The picture whose turn it is: of an alert first, then the oldest. SHA-256, bytes, alarmed."""
-        condition = "WHERE alarmed = 1 " if alarmed_only else ""
-        row = self._db.execute(
-            f"SELECT sha256, bytes, alarmed FROM frame {condition}ORDER BY alarmed DESC, n LIMIT 1"  # noqa: S608 - a constant
-        ).fetchone()
-        return None if row is None else (str(row[0]), int(row[1]), bool(row[2]))
-
-    def frame_done(self, sha256: str, *, uploaded: bool) -> None:
-        """A picture is at the centre, or will never be."""
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        try:
-            with Transaction(self._db):
-                self.frames_waiting -= self._db.execute("DELETE FROM frame WHERE sha256 = ?", (sha256,)).rowcount
-                if uploaded:
-                    self._uploaded[sha256] = None
-                    number = self._db.execute("INSERT INTO uploaded (sha256) VALUES (?)", (sha256,)).lastrowid or 0
-                    self._db.execute("DELETE FROM uploaded WHERE n <= ?", (number - self._max_frames,))
-        finally:
-            self._db.execute("PRAGMA synchronous=FULL")
-        while len(self._uploaded) > self._max_frames:
-            del self._uploaded[next(iter(self._uploaded))]
+    def _is_there(self, number: int, content: bytes | None) -> bool:
+        if content is None:
+            return False
+        row = self._db.execute("SELECT topic, payload FROM waiting WHERE id = ?", (number,)).fetchone()
+        return content_of(str(row[0]), bytes(row[1])) == content
 
 
 def _id(lane: LaneName, seq: int) -> int:

@@ -94,19 +94,19 @@ class Pictures:
     async def _one(self) -> bool:
         """Deal with the picture whose turn it is; False when there is nothing to do now."""
         streams = self._link.jetstream
-        if streams is None or not self._outbox.frames_waiting or not self._idle():
+        if streams is None or not self._outbox.pictures.count or not self._idle():
             return False
         every, alarmed_only = self._may_go(alarmed=False), self._may_go(alarmed=True)
         if not every and not alarmed_only:
             return False
-        found = await self._disk.call(self._outbox.next_frame, alarmed_only=not every)
+        found = await self._disk.call(self._outbox.pictures.next, alarmed_only=not every)
         if found is None:
             return False
         name, size, _ = found
         data = await asyncio.to_thread(self._read, name, size)
         if data is None:
             self._counts["frames-missing"] += 1
-            await self._disk.call(self._outbox.frame_done, name, uploaded=False)
+            await self._disk.call(self._outbox.pictures.done, name, uploaded=False)
             return True
         if await _is_there(streams, name, len(data)):
             self._counts["frames-known"] += 1
@@ -114,7 +114,7 @@ class Pictures:
             await self._send(streams, name, data)
             self._counts["frames-sent"] += 1
             self._counts["frame-bytes"] += len(data)
-        await self._disk.call(self._outbox.frame_done, name, uploaded=True)
+        await self._disk.call(self._outbox.pictures.done, name, uploaded=True)
         return True
 
     def _may_go(self, *, alarmed: bool) -> bool:

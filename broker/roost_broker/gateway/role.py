@@ -20,9 +20,10 @@ from typing import Any
 from roost_broker.announce import Announcer
 from roost_broker.bus import Bus
 from roost_broker.centre.envelope import Envelope
-from roost_broker.centre.lanes import LANE_NAMES, LaneName, gap_topic
+from roost_broker.centre.lanes import LaneName, gap_topic
 from roost_broker.clock import MS, SECOND, Clock, boot_id
 from roost_broker.frames import FrameStore
+from roost_broker.gateway.belonging import make_room
 from roost_broker.gateway.budget import TokenBucket, frame_is_wanted
 from roost_broker.gateway.choosing import Choice
 from roost_broker.gateway.dispatch import (
@@ -85,9 +86,11 @@ class Gateway:
         self._clock = clock
         self._boot = boot_id()
         self._choice = Choice(settings, base=device.base, node=device.node)
+        self._anothers = make_room(outbox, device.node)
         self._outbox = Outbox(
             outbox,
             boot=self._boot,
+            node=device.node,
             max_bytes=settings.max_bytes,
             max_lane_messages=settings.max_lane_messages,
             remembered=settings.remembered,
@@ -100,7 +103,7 @@ class Gateway:
         self._events: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._asking: set[asyncio.Task[None]] = set()
-        self._generation = 0  # of the dispatcher: answers that were meant for an earlier one are dropped
+        self._generation: Counter[LaneName] = Counter()  # of a lane's name: answers about an earlier one are dropped
         self._settled: dict[LaneName, tuple[int, int | None]] = {}
         self._settling: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
@@ -159,6 +162,11 @@ class Gateway:
         if self._outbox.put_aside is not None:
             self._announcer.say("outbox-put-aside", f"The outbox was unreadable; it lies in {self._outbox.put_aside}.")
             self.counts["outbox-put-aside"] += 1
+        if self._anothers is not None:
+            text = f"The outbox was that of another device (a copied card?); it lies in {self._anothers}."
+            _log.warning("%s", text)
+            self._announcer.say("outbox-of-another", text)
+            self.counts["outbox-of-another"] += 1
         self._presence.ready(self._sentence())
         tasks = [
             asyncio.create_task(work, name=name)
@@ -249,12 +257,11 @@ class Gateway:
                 case Settle(lane, through, position):
                     self._settled[lane] = (through, position)
                 case Ask(lane, position):
-                    self._start(self._ask(lane, position, self._generation))
+                    self._start(self._ask(lane, position, self._generation[lane]))
                 case GiveUp(lane, seq):
                     self._watched(self._disk.call(self._outbox.give_up, lane, seq))
-                case Renew(lane, present):
-                    await self._renew(lane, present)
-                    return  # the rest was meant for the old identity
+                case Renew(lane):
+                    await self._renew(lane)
                 case Noted(outcome):
                     self.counts[outcome] += 1
 
@@ -276,7 +283,7 @@ class Gateway:
             topic=gap_topic(node, self._device.base) if gap else row.topic,
             payload=row.payload,
             node=node,
-            outbox=self._outbox.name,
+            outbox=self._outbox.name_of(row.lane),
             lane=row.lane,
             seq=row.seq,
             received_ms=max(0, row.received.wall_ns // MS),
@@ -286,11 +293,11 @@ class Gateway:
         )
 
     def _load(self, lane: LaneName, after: int) -> None:
-        generation = self._generation
+        generation = self._generation[lane]
         loading = self._disk.call(self._outbox.rows_after, lane, after)
 
         def loaded(done: "asyncio.Future[tuple[Row, ...]]") -> None:
-            if done.cancelled() or generation != self._generation:
+            if done.cancelled() or generation != self._generation[lane]:
                 return
             if (error := done.exception()) is not None:
                 self._failed(error)
@@ -300,31 +307,26 @@ class Gateway:
         loading.add_done_callback(loaded)
 
     async def _ask(self, lane: LaneName, position: int | None, generation: int) -> None:
-        answer = await self._link.ask(lane, position, self._outbox.name, self._choice.nodes)
-        if generation == self._generation:
+        answer = await self._link.ask(lane, position, self._outbox.name_of(lane), self._choice.nodes)
+        if generation == self._generation[lane]:
             self._happened(Fates(lane, None) if answer is None else Fates(lane, answer[0], answer[1]))
 
-    async def _renew(self, lane: LaneName, present: frozenset[int] | None) -> None:
-        """The outbox takes a new identity; what the centre has under the old one is not sent again."""
-        held: dict[LaneName, frozenset[int]] = {} if present is None else {lane: present}
-        standing = self._outbox.standing()
-        for other in LANE_NAMES:
-            if other not in held and standing[other].last:
-                answer = await self._link.ask(other, standing[other].position, self._outbox.name, self._choice.nodes)
-                held[other] = frozenset(answer[0]) if answer is not None else frozenset()
-        old = self._outbox.name
+    async def _renew(self, lane: LaneName) -> None:
+        """A lane takes a new name; what the centre has of it under the old one is not sent again."""
+        old = self._outbox.name_of(lane)
+        held = await self._link.contents(lane, self._dispatcher.position(lane), old, self._choice.nodes)
+        if held is None:
+            return  # not now: what was sent without knowing would be there twice
         settled, self._settled = self._settled, {}
         await self._disk.call(self._outbox.settle_all, settled)
-        self._generation += 1
+        self._generation[lane] += 1
         self._link.hang_up()  # acknowledgements of old numbers must not be taken for new ones
-        moved = await self._disk.call(self._outbox.renew, held)
-        text = f"The centre knows more of outbox {old} than we do; {moved} messages go on as {self._outbox.name}."
-        _log.warning("%s", text)
-        self._announcer.say("outbox-renewed", text)
-        self._dispatcher = Dispatcher(self._settings, self._outbox.standing(), self._bucket)
-        self._events.clear()
-        if self._link.up:  # the new link may have been told while the outbox was being renamed
-            self._happened(Linked(True))
+        moved = await self._disk.call(self._outbox.renew, lane, held)
+        text = f"The centre knows more {lane} of outbox {old} than we do: they go on as {self._outbox.name_of(lane)}."
+        _log.warning("%s %d were waiting.", text, moved)
+        self._announcer.say("outbox-renewed", text, {"waiting": moved})
+        self._dispatcher.renewed(lane, self._outbox.standing()[lane])
+        self._events = deque(one for event in self._events if (one := _without(event, lane)) is not None)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -367,8 +369,20 @@ class Gateway:
             "queued-bytes": self._outbox.size,
             "in-flight": self._dispatcher.flying,
             "oldest-age-ms": oldest,
-            "frames-waiting": self._outbox.frames_waiting,
+            "frames-waiting": self._outbox.pictures.count,
             "bytes-sent": self._link.bytes_sent,
             "duplicates": self._link.duplicates,
             "denied": self._link.denied,
+            "rivals": self._link.rivals,
         }
+
+
+def _without(event: Event, lane: LaneName) -> Event | None:
+    """What is left of an event when a lane's numbers mean nothing any more."""
+    match event:
+        case Linked():
+            return event
+        case Stored(last):
+            return Stored({other: number for other, number in last.items() if other != lane})
+        case _:
+            return None if event.lane == lane else event

@@ -1,5 +1,6 @@
 """One message in the outbox, and how old it is. Pure."""
 
+import hashlib
 from dataclasses import dataclass
 
 from roost_broker.centre.lanes import LaneName
@@ -56,6 +57,11 @@ class Arrival:
     """Its topic is one whose newest message the broker keeps."""
     frames: tuple[tuple[str, int, bool], ...] = ()
     """Pictures it refers to: SHA-256, bytes, whether an alert shows it."""
+
+
+def content_of(topic: str, payload: bytes) -> bytes:
+    """By which two messages are the same one."""
+    return hashlib.blake2b(topic.encode() + b"\0" + payload, digest_size=16).digest()
 
 
 def size_of(topic: str, payload: bytes) -> int:

@@ -149,12 +149,8 @@ class Outbox:
     def taken(self, seqs: Iterable[int]) -> None:
         """Remove letters that the broker has taken, or that nobody wants any more."""
         # No sync here, it would wear the card: a lost deletion only means the same bytes once more (rule 2).
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        try:
-            with Transaction(self._db):
-                self._db.executemany("DELETE FROM waiting WHERE seq = ?", [(seq,) for seq in seqs])
-        finally:
-            self._db.execute("PRAGMA synchronous=FULL")
+        with Transaction(self._db, synced=False):
+            self._db.executemany("DELETE FROM waiting WHERE seq = ?", [(seq,) for seq in seqs])
 
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM waiting").fetchone()[0])

@@ -212,6 +212,9 @@ def replay(
         output.data(done)
     else:
         print(f"{done.messages} messages, {amount(done.bytes)}, in {done.seconds:g} s ({done.per_second:g}/s).")
+    if not done.messages:
+        output.say("The archive holds nothing of that choice (--from, --to, --task, --node, --lane).")
+        output.say("  → Choose more; roost centre status shows the days and tasks that are archived.")
     raise typer.Exit(output.OK if done.messages else output.NO)
 
 

@@ -8,8 +8,8 @@ import msgspec
 import typer
 
 from roost_broker.centre.layout import CentreLayout
+from roost_broker.durable import write_durably
 from roost_broker.errors import Misuse
-from roost_broker.frames import write_durably
 from roost_broker.printable import printable
 from roost_edge.cli import output
 from roost_edge.cli.output import Json

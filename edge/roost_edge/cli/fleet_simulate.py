@@ -1,7 +1,6 @@
 """`roost fleet simulate`: devices that are not there, over real sessions, obeying a real registry."""
 
 import asyncio
-import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roost_broker.errors import Misuse
+from roost_broker.stopping import told_to_stop
 from roost_edge.cli import output
 from roost_edge.cli.output import Json
 
@@ -56,6 +56,8 @@ def simulate(
     delivered = open_bundle(bundle)
     opened_canary = None if canary is None else open_bundle(canary)
     with tempfile.TemporaryDirectory(prefix="roost-fleet-") as temporary:
+        reader = _reader(registry, cache or Path(temporary), root)
+        reader.refresh()  # a registry that is not there, or not believed, is told before the first device connects
         counts = asyncio.run(
             _run(
                 devices,
@@ -63,7 +65,7 @@ def simulate(
                 opened_canary,
                 pictures,
                 _broker(broker),
-                _reader(registry, cache or Path(temporary), root),
+                reader,
                 cache or Path(temporary),
                 {"task": task, "name": name, "model": model, "prefix": prefix},
                 _tags(tag or []),
@@ -120,12 +122,7 @@ async def _run(
     )
     measuring = Measuring(read_pictures(pictures), canary)
     running = Simulation(settings, broker, reader, _fetch(reader, folder), measuring, SystemClock(), say=output.say)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    if seconds:
-        loop.call_later(seconds, stop.set)
+    stop = told_to_stop(seconds)
     await running.run(stop)
     return dict(running.counts)
 
@@ -145,7 +142,10 @@ def _reader(location: str, folder: Path, root: Path) -> "RegistryReader":
     try:
         trusted = root.read_bytes()
     except OSError as error:
-        raise Misuse(f"{root} cannot be read: {error}.", "roost registry init wrote it.") from error
+        raise Misuse(
+            f"The root metadata {root} cannot be read: {error.strerror}.",
+            "Give the registry's first root: its public/metadata/1.root.json, which `roost registry init` wrote.",
+        ) from error
     return RegistryReader(location, folder / "registry", trusted)
 
 

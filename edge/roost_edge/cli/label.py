@@ -1,7 +1,6 @@
 """`roost label …`: the review queue, and the page on which people work through it."""
 
 import asyncio
-import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from roost_broker.errors import Misuse
+from roost_broker.stopping import told_to_stop
 from roost_edge.cli import label_entries, label_transfer, output
 from roost_edge.cli.label_desk import Alarms, Canary, Labels, Most, Near, Since, open_desk
 from roost_edge.cli.label_options import (
@@ -141,9 +141,7 @@ def serve(
 
 
 async def _serve(page: Any, host: str, *, tls: bool, as_json: bool) -> None:
-    stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    stop = told_to_stop()
     port = await page.start()
     address = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
     if as_json:

@@ -56,11 +56,14 @@ def open_desk(
         cases = open_cases(archive or layout.archive)
         inside.callback(cases.close)
     store = inside.enter_context(open_store(centre, make=True))
+    tasks = sorted({*store.tasks(), *_tasks(cases)})
+    task = only_task(tasks, task)
+    _check_known(task, tasks, cases)
     return Desk(
         store,
         cases,
         FrameStore(layout.frames),
-        task=only_task(sorted({*store.tasks(), *_tasks(cases)}), task),
+        task=task,
         clock=SystemClock(),
         settings=QueueSettings(most=most, near_ms=round(near * 1000), canary=canary, alarms=frozenset(alarms or ())),
         period=Period(from_ms=_moment(since)),
@@ -78,6 +81,17 @@ def _tasks(cases: "CaseSource | None") -> list[str]:
     from roost_models.central.reading import CentralArchive
 
     return cases.tasks() if isinstance(cases, CentralArchive) else []
+
+
+def _check_known(task: str, tasks: list[str], cases: "CaseSource | None") -> None:
+    """Raise `Misuse` for a task of which there is neither a label nor a case: its queue would be empty for ever."""
+    if task in tasks or (cases is not None and next(iter(cases.cases(task=task)), None) is not None):
+        return
+    known = f"It knows: {', '.join(name or '(none)' for name in tasks)}." if tasks else "It is empty."
+    raise Misuse(
+        f"There is nothing of a task {task!r} here, neither labels nor cases. {known}",
+        "Correct --task, or --centre; or bring something of it: roost centre up archives, roost label import labels.",
+    )
 
 
 def _moment(text: str) -> int | None:

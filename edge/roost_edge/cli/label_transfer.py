@@ -53,6 +53,8 @@ def import_(
     what is trained on and what is tested. A .jsonl file holds lines of `roost label export`, or Suggestion messages,
     which stay suggestions until somebody judges them.
     """
+    if not source.exists():
+        raise Misuse(f"There is no {source}.", "Give a folder with one folder for each label, a .csv or a .jsonl file.")
     if source.suffix.lower() == ".jsonl":
         _import_lines(source, centre, task, as_json=as_json)
         return
@@ -109,7 +111,7 @@ def export(
     """
     import sys
 
-    from roost_broker.frames import write_durably
+    from roost_broker.durable import write_durably
     from roost_models.labels.entry import render
 
     with open_store(centre) as store:

@@ -181,7 +181,7 @@ def _rollouts(centre: Path) -> "list[Rollout]":
     """Documents of all roll-outs that were begun here, as they were kept last."""
     book = book_of(centre)
     kept = [book.load(rollout_id) for rollout_id in book.ids()]
-    return [progress.document() for progress in kept if progress.state != "planned"]
+    return [progress.document() for progress in kept if progress.began]
 
 
 def _moment(at_ms: int) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -10,6 +9,7 @@ import typer
 from msgspec import structs
 
 from roost_broker.errors import Misuse, PeerError
+from roost_broker.stopping import told_to_stop
 from roost_edge.cli import output
 from roost_edge.cli.output import Json
 
@@ -135,12 +135,7 @@ def _mirror(
 
 
 async def _until_stopped(copying: "Mirror", there: "BrokerSettings", seconds: float) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    if seconds:
-        loop.call_later(seconds, stop.set)
+    stop = told_to_stop(seconds)
     output.say(f"Mirroring from {there.host}:{there.port}; Ctrl-C ends it.")
     telling = asyncio.ensure_future(_tell(copying))
     try:

@@ -15,6 +15,7 @@ from roost_edge.cli.registry_options import (
     MoreKeys,
     PhraseFile,
     RootKeys,
+    check_folders,
     home_of,
     passphrase_of,
     quorum_of,
@@ -82,7 +83,7 @@ def init(
         tasks_offline=tasks_offline,
         settings=RegistrySettings(validity=msgspec.convert({"timestamp": timestamp_days}, Validity)),
     )
-    registry = registry_of(centre, [root_keys], passphrase_file)
+    registry = registry_of(centre, [root_keys], passphrase_file, must_exist=False)
     data = registry.init(plan)
     path = registry.public / "metadata" / "1.root.json"
     if as_json:
@@ -123,10 +124,10 @@ def publish(
     if task and task != opened.manifest.task:
         raise Misuse(f"The bundle is for task {opened.manifest.task}, not {task}.", "Give the bundle of that task.")
     layout = CentreLayout(centre)
+    registry = registry_of(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
     known = layout.reports / f"{opened.digest}.json"
     if report is None and not without_evaluation and known.is_file():
         report = known
-    registry = registry_of(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
     published = publishing.publish(
         registry,
         LifecycleLog(layout.lifecycle),
@@ -170,9 +171,9 @@ def withdraw(
     from roost_models.rollout.lifecycle_log import LifecycleLog
     from roost_models.rollout.lifecycle_lookup import find
 
+    registry = registry_of(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
     log = LifecycleLog(CentreLayout(centre).lifecycle)
     found_task, bundle = find(log.entries(), name, version, task)
-    registry = registry_of(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
     done = publishing.withdraw(registry, log, found_task, bundle, author=author or user(), why=why)
     if as_json:
         output.data({"task": found_task, "bundle": bundle, "new": done})
@@ -205,7 +206,7 @@ def rotate(
     A new root is signed by the old keys and the new ones, so --root-keys is needed, or --unsigned and then
     `roost registry sign` where the keys are, and `roost registry accept` here.
     """
-    from roost_broker.frames import write_durably
+    from roost_broker.durable import write_durably
     from roost_models.registry import rotation
 
     registry = registry_of(centre, [*([root_keys] if root_keys else []), *(keys or [])], passphrase_file)
@@ -232,10 +233,11 @@ def sign(
 
     Read what it says first: your signature makes it so.
     """
-    from roost_broker.frames import write_durably
+    from roost_broker.durable import write_durably
     from roost_models.registry import rotation
     from roost_models.registry.keys import KeyRing
 
+    check_folders([root_keys])
     found, used = rotation.sign(
         rotation.read_proposal(proposal.read_bytes()), KeyRing([root_keys], passphrase_of(passphrase_file))
     )
@@ -314,8 +316,7 @@ def serve(
 
     from roost_models.registry.serving import serve as serve_files
 
-    registry = registry_of(centre, [], None)
-    registry.files.root()  # a sentence instead of an empty server
+    registry = registry_of(centre, [], None)  # a sentence instead of an empty server
     asyncio.run(serve_files(registry.public, host, port, lambda address: print(address, flush=True)))
 
 

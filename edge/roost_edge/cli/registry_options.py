@@ -24,13 +24,32 @@ PhraseFile = Annotated[
 Author = Annotated[str, typer.Option(help="Who does it; kept with it. Your user name if not given.")]
 
 
-def registry_of(centre: Path, folders: list[Path], passphrase_file: Path | None) -> "Registry":
-    """The centre's registry, with the keys of these folders at hand."""
+def registry_of(
+    centre: Path, folders: list[Path], passphrase_file: Path | None, *, must_exist: bool = True
+) -> "Registry":
+    """The centre's registry, with the keys of these folders at hand. Raises `Misuse` when there is none, or no folder.
+
+    Before anything else is looked at: with a wrong --centre, all that follows would complain of what is not missing.
+    """
     from roost_broker.centre.layout import CentreLayout
     from roost_models.registry.writer import Registry
 
     root = CentreLayout(centre).registry
-    return Registry(root, folders=folders, passphrase=passphrase_of(passphrase_file, online=root / "keys"))
+    registry = Registry(root, folders=folders, passphrase=passphrase_of(passphrase_file, online=root / "keys"))
+    if must_exist:
+        registry.files.root()
+        check_folders(folders)
+    return registry
+
+
+def check_folders(folders: list[Path]) -> None:
+    """Raise `Misuse` for a folder of keys that is not there: a name misspelt, or a stick that is not plugged in."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise Misuse(
+                f"There is no folder {folder} to take keys from.",
+                "Plug the stick in, or correct --root-keys (or --keys).",
+            )
 
 
 def passphrase_of(path: Path | None, *, online: Path | None = None) -> Callable[[Path], bytes | None]:

@@ -1,7 +1,6 @@
 """`roost rollout …`: bring a bundle to a fleet in steps, each with a gate behind it."""
 
 import asyncio
-import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roost_broker.errors import Misuse
+from roost_broker.stopping import told_to_stop
 from roost_edge.cli import output
 from roost_edge.cli.centre_options import DEFAULT_CENTRE, CentreFolder
 from roost_edge.cli.output import EXIT_CODES, Json
@@ -228,12 +228,7 @@ def watch(
         conducting = conducting_of(centre, book.load(progress.order.rollout_id), shown.say)
 
         async def follow() -> None:
-            stop = asyncio.Event()
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stop.set)
-            if seconds:
-                loop.call_later(seconds, stop.set)
+            stop = told_to_stop(seconds)
             with shown as show:
                 await watching.watch(conducting, source_of(broker, centre), stop, shown=show, say=shown.say)
 

@@ -63,11 +63,12 @@ def load(book: "RolloutBook", rollout_id: str) -> "Progress":
 def load_begun(book: "RolloutBook", rollout_id: str) -> "Progress":
     """As `load`, but a roll-out whose start was interrupted before any device heard of it is refused."""
     progress = load(book, rollout_id)
-    if progress.state == "planned":
-        ref = progress.order.bundle
+    if not progress.began:
+        ref, known = progress.order.bundle, progress.order.rollout_id
+        end = f"End it (roost rollout abort {known}), and start" if progress.state == "planned" else "Start"
         raise Misuse(
-            f"{progress.order.rollout_id} never began: its start was interrupted, and no device has heard of it.",
-            f"Start another one: roost rollout start {ref.name} {ref.version}",
+            f"{known} never began: its start was interrupted, and no device has heard of it.",
+            f"{end} another one: roost rollout start {ref.name} {ref.version}",
         )
     return progress
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from roost_broker.errors import Misuse
 from roost_edge.cli import output
-from roost_edge.cli.rollout_options import author_of, book_of, conducting_of, load_begun
+from roost_edge.cli.rollout_options import author_of, book_of, conducting_of, load, load_begun
 
 if TYPE_CHECKING:
     from roost_models.rollout.actions import Do
-    from roost_models.rollout.progress import State
+    from roost_models.rollout.keeping import RolloutBook
+    from roost_models.rollout.progress import Progress, State
 
 _TAKEN_S = 15.0
 _AFTER: "dict[Do, State]" = {"start": "running", "pause": "paused", "resume": "running", "abort": "aborted"}
@@ -18,11 +19,14 @@ _AFTER: "dict[Do, State]" = {"start": "running", "pause": "paused", "resume": "r
 
 def order(rollout: str, do: "Do", author: str, why: str, centre: Path, as_json: bool) -> None:
     """Do it here when nobody watches; else let the one that watches do it."""
-    from roost_edge.cli.rollout_view import facts
     from roost_models.rollout.actions import Command
     from roost_models.rollout.keeping import Busy
 
     book = book_of(centre)
+    if do == "abort" and not (never := load(book, rollout)).began:
+        progress = end_unbegun(book, never.order.rollout_id, author_of(author), why)
+        _tell(progress, as_json)
+        return
     progress = load_begun(book, rollout)
     command = Command(do, author_of(author), why)
     try:
@@ -46,6 +50,27 @@ def order(rollout: str, do: "Do", author: str, why: str, centre: Path, as_json: 
             raise Misuse(
                 f"{progress.order.rollout_id} is {progress.state}.", f"It could not {do} from there."
             ) from None
+    _tell(progress, as_json)
+
+
+def end_unbegun(book: "RolloutBook", rollout_id: str, author: str, why: str) -> "Progress":
+    """End one whose start was cut short. Nothing is published: no device has heard of it. Raises `Misuse`."""
+    from msgspec import structs
+
+    with book.locked(rollout_id):
+        progress = book.load(rollout_id)
+        if progress.state != "planned":
+            raise Misuse(f"{rollout_id} is {progress.state}; it cannot abort.", "See what goes on: roost rollout list.")
+        reason = f"never began; aborted by {author}: {why}".rstrip(": ")
+        at_ms = time.time_ns() // 1_000_000
+        progress = structs.replace(progress, state="aborted", reason=reason, author=author, why=why, at_ms=at_ms)
+        book.save(progress)
+    return progress
+
+
+def _tell(progress: "Progress", as_json: bool) -> None:
+    from roost_edge.cli.rollout_view import facts
+
     if as_json:
         output.data(facts(progress))
     else:

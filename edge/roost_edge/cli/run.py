@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roost_broker.stopping import told_to_stop
 from roost_edge.cli import output
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ def up(
 
 
 async def _until_stopped(supervisor: "Supervisor") -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = told_to_stop()
     beginning = asyncio.create_task(_begin(supervisor))
     waiting = asyncio.create_task(stop.wait())
     try:

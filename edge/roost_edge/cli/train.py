@@ -73,6 +73,7 @@ def train(
     """
     from roost_broker.centre.layout import CentreLayout
     from roost_edge.cli.reporter import reporting
+    from roost_models.bundle.writing import check_new
     from roost_models.training.crossing import leave_days_out
     from roost_models.training.exporting import Plan
 
@@ -81,9 +82,11 @@ def train(
     if each_day and target is not None:
         raise Misuse("--each-day only measures and keeps no bundle.", "Leave out --output.")
     layout = CentreLayout(centre)
-    pictures = _open(centre, dataset, task)
     folder = target or layout.bundles / name / version
-    with reporting("pictures") as progress:
+    if not each_day:
+        check_new(folder, name=name, task=task)  # before the computing, not after it
+    pictures = _open(centre, dataset, task)
+    with reporting("Training") as progress:
         if whole:
             licence = licence or "NOASSERTION"
             trained = _whole(progress, epochs=epochs, width=width, seed=seed, workers=workers)
@@ -135,7 +138,7 @@ def _open(centre: Path, text: str, task: str) -> "TrainingSet":
         raise Misuse(f"{text!r} names no version.", "Write NAME, or NAME@3 for version 3.")
     dataset, digest = open_version(centre, name, int(number) if at else None)
     frames = FrameStore(CentreLayout(centre).frames)
-    if dataset.task != task:
+    if dataset.task and dataset.task != task:
         raise Misuse(f"The dataset {name} is of task {dataset.task}, not of {task}.", f"Say --task {dataset.task}.")
     return TrainingSet(dataset, digest, lambda sha256: read_picture(frames, sha256))
 

@@ -96,7 +96,8 @@ class Commands:
             check=False,
         )
         if done.returncode not in expect:
-            raise PeerError(f"`roost {shlex.join(texts)}` ended with {done.returncode}:\n{done.stderr or done.stdout}")
+            said = "\n".join((done.stdout + done.stderr).splitlines()[:40])
+            raise PeerError(f"`roost {shlex.join(texts)}` ended with {done.returncode}:\n{said}")
         if show:
             lines = [line for line in (done.stdout or done.stderr).splitlines() if line.strip()]
             for line in lines[:_SHOWN_LINES]:

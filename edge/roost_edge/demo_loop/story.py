@@ -18,7 +18,8 @@ from statistics import fmean
 from roost_broker.centre.layout import CentreLayout
 from roost_broker.errors import RoostError
 from roost_broker.messages import Score
-from roost_broker.mosquitto import PrivateBroker, free_port
+from roost_broker.mosquitto import PrivateBroker
+from roost_broker.private_process import free_port
 from roost_edge.demo_loop import site
 from roost_edge.demo_loop.commands import Commands, Say, Server
 from roost_edge.demo_loop.options import Options
@@ -219,6 +220,7 @@ class Loop:
         self._training[version] = round(time.monotonic() - began, 2)
 
     def _evaluate(self, version: str, *, against: str, expect: tuple[int, ...] = (0,)) -> bool:
+        self._wait_for_cases(2 * _LOOKED_AT)  # every picture twice: what the gate wants, and some to spare
         words = (self._bundle(version), "--against", self._bundle(against), "--task", site.TASK)
         (self._folder / "gate.toml").write_text(site.GATE, encoding="utf-8")
         self._do.run("evaluate", *words, "--gate", "gate.toml", expect=expect)

@@ -1,11 +1,11 @@
 """The device's own key: made on the device, never leaves it, signs what it reports (Ed25519, 32 bytes, mode 0600)."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import Misuse
 from roost_broker.messages import OtaState, encode
 from roost_models.rollout.signed_report import signed_bytes
@@ -30,7 +30,7 @@ class DeviceKey:
             raw = path.read_bytes()
         except FileNotFoundError:
             key = Ed25519PrivateKey.generate()
-            _write_secret(path, key.private_bytes_raw())
+            write_durably(path, key.private_bytes_raw(), mode=0o600)
             return cls(key)
         if len(raw) != 32:
             raise Misuse(f"{path} is not this device's key.", "Remove it: the device makes a new one, and is new.")
@@ -41,21 +41,3 @@ class DeviceKey:
         named = structs.replace(state, key_id=self.key_id, signature="")
         signature = self._key.sign(signed_bytes(encode(named)))
         return encode(structs.replace(named, signature=signature.hex()))
-
-
-def _write_secret(path: Path, data: bytes) -> None:
-    """As `write_durably`, and never readable by others, not for a moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    beside.unlink(missing_ok=True)
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

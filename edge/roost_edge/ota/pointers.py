@@ -6,18 +6,16 @@
     <data>/ota/registry                      what is trusted and cached of the registry
     <data>/ota/key                           the device's own key, with which it signs what it reports
 
-A file is written beside, synced, renamed over the old one, and the folder is synced; ext4 does not do so by itself
-for a fresh file. Whoever is cut in between finds the old file, or the new one.
+Whoever is cut in the middle of a write finds the old file, or the new one (`roost_broker.durable`).
 """
 
 import logging
-import os
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from roost_broker.frames import write_durably
+from roost_broker.durable import write_durably
 from roost_edge.ota.lines import Line
 from roost_edge.ota.schedule_book import Base
 from roost_edge.ota.standing import Standing
@@ -39,7 +37,7 @@ class OtaFolder:
 
     def write_standing(self, line: Line, standing: Standing) -> None:
         """Durable when this returns. Raises OSError."""
-        _write(self._line(line), msgspec.json.encode(standing))
+        write_durably(self._line(line), msgspec.json.encode(standing))
 
     def base(self, task: str) -> Base | None:
         """The operator's schedule of a task, as it was heard last."""
@@ -47,7 +45,7 @@ class OtaFolder:
 
     def write_base(self, task: str, base: Base) -> None:
         """Durable when this returns. Raises OSError."""
-        _write(self._base(task), msgspec.json.encode(base))
+        write_durably(self._base(task), msgspec.json.encode(base))
 
     @property
     def registry(self) -> Path:
@@ -80,14 +78,3 @@ def _read(path: Path, kind: type[_T]) -> _T | None:
     except (OSError, msgspec.DecodeError, ValueError) as error:
         _log.error("%s cannot be used and counts as not there: %s", path, error)
         return None
-
-
-def _write(path: Path, data: bytes) -> None:
-    fresh = [folder for folder in path.parents if not folder.exists()]
-    write_durably(path, data)
-    for folder in fresh:  # a new folder is only as durable as its name in the folder above it
-        fd = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,26 @@ from pathlib import Path
 import msgspec
 
 from roost_broker.errors import PeerError
+from roost_broker.printable import printable_lines
 from roost_edge.ota.lines import Line
 from roost_edge.ota.registry_words import Brought, Failed, FetchBundle, Look, Moved, Seen, Where, Wish, Word
 from roost_edge.ota.settings import OtaSettings
 from roost_edge.ota.standing import Content
 
 _decoder: msgspec.json.Decoder[Word] = msgspec.json.Decoder(Word)
+_log = logging.getLogger(__name__)
 _LONGEST_LINE = 4_000_000
+_KEPT_BYTES, _KEPT_LINES = 8_000, 20
+"""Of what the process says on stderr."""
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> str:
+    """What it says on stderr, until it ends: the last lines, however much it says."""
+    assert process.stderr is not None  # noqa: S101  # PIPE was asked for
+    kept = b""
+    while data := await process.stderr.read(_KEPT_BYTES):
+        kept = (kept + data)[-_KEPT_BYTES:]
+    return "\n".join(kept.decode(errors="replace").splitlines()[-_KEPT_LINES:])
 
 
 class RegistryFailed(PeerError):
@@ -68,15 +82,23 @@ class RegistryDesk:
                 *(sys.executable, "-P", "-m", "roost_edge.ota.registry_child"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
                 limit=_LONGEST_LINE,
             )
+            hearing = asyncio.create_task(_last_words(process), name="registry-stderr")
+            failed = False
             try:
                 return await self._listen(process, wish, progress)
+            except RegistryFailed:
+                failed = True
+                raise
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+                said = await hearing
+                if failed and said:
+                    _log.warning("the registry process said last: %s", printable_lines(said))
 
     async def _listen(
         self, process: asyncio.subprocess.Process, wish: Wish, progress: Callable[[int, int], None]

@@ -3,7 +3,7 @@
 {"do": "roles"}                                           → {"ok": true, "roles": [{"name", "pid", "state"}, …]}
 {"do": "start", "role": "rendezvous-nest-b", "python": …} → {"ok": true}
 {"do": "remove", "role": "rendezvous-nest"}               → {"ok": true}, when its process has ended
-anything else                                             → {"ok": false, "problem": …, "remedy": …}
+anything else                                             → {"ok": false, "problem": …, "remedy": …, "misuse": …}
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from roost_broker.errors import PeerError, RoostError
+from roost_broker.errors import Misuse, PeerError, RoostError
 
 Answer: TypeAlias = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -79,13 +79,17 @@ class Control:
         try:
             return {"ok": True, **await self._answer(request)}
         except RoostError as error:
-            return {"ok": False, "problem": error.problem, "remedy": error.remedy}
+            misuse = isinstance(error, Misuse)
+            return {"ok": False, "problem": error.problem, "remedy": error.remedy, "misuse": misuse}
         except OSError as error:
             return {"ok": False, "problem": str(error), "remedy": ""}
 
 
 async def ask(path: Path, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any] | None:
-    """The supervisor's answer; None when no supervisor listens. Raises `PeerError` when it refuses or says nothing."""
+    """The supervisor's answer; None when no supervisor listens.
+
+    Raises `Misuse` for what it says cannot be, and `PeerError` when it refuses otherwise or says nothing.
+    """
     try:
         with _short(path) as address:
             reader, writer = await asyncio.open_unix_connection(address, limit=_LONGEST_LINE)
@@ -101,14 +105,15 @@ async def ask(path: Path, request: dict[str, Any], *, timeout_s: float) -> dict[
     finally:
         writer.close()
     if reply.get("ok") is not True:
-        raise PeerError(str(reply.get("problem", "The supervisor refused.")), str(reply.get("remedy", "")))
+        kind = Misuse if reply.get("misuse") is True else PeerError
+        raise kind(str(reply.get("problem", "The supervisor refused.")), str(reply.get("remedy", "")))
     return reply
 
 
 async def _is_served(path: Path) -> bool:
     try:
         return await ask(path, {"do": "roles"}, timeout_s=_PATIENCE_S) is not None
-    except PeerError:
+    except RoostError:
         return True  # somebody is there, if not a friendly one
 
 

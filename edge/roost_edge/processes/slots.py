@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from roost_broker.durable import sync
 from roost_broker.errors import Misuse
 from roost_edge.processes.plan import RoleProcess
 from roost_edge.settings.device import DataLayout
@@ -92,11 +93,7 @@ def _name_in(path: Path) -> str:
 def _sync(fd: int, folder: Path) -> None:
     try:
         os.fsync(fd)
-        folder_fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(folder_fd)
-        finally:
-            os.close(folder_fd)
+        sync(folder)
     except OSError as error:
         _log.warning("which slot is in charge could not be synced: %s", error)
     finally:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec import structs
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import Misuse, RoostError
-from roost_broker.frames import write_durably
 from roost_broker.mqtt import MqttBus
 from roost_edge.processes.plan import RoleProcess
 from roost_edge.processes.slots import in_charge, other

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import Malformed, Misuse
-from roost_broker.frames import write_durably
 from roost_broker.topics import check_name
 from roost_models.bundle.folder import Bundle, files_below, open_folder, read_manifest
 from roost_models.bundle.manifest import MANIFEST, MAX_MANIFEST_BYTES, Manifest, check_path, parse, render

@@ -27,8 +27,9 @@ from roost_broker.centre.lanes import LANES, Lane
 from roost_broker.centre.pulling import Pulled, Puller
 from roost_broker.centre.streams import ARCHIVE, FRAMES_STREAM
 from roost_broker.clock import Clock, SystemClock
+from roost_broker.durable import write_durably
 from roost_broker.errors import FrameUnavailable, Malformed, Misuse
-from roost_broker.frames import FrameStore, write_durably
+from roost_broker.frames import FrameStore
 from roost_broker.worker import Worker
 from roost_models.central import compaction
 from roost_models.central.settings import ArchiverSettings

@@ -6,13 +6,13 @@ page has a checksum, which is looked at when it is read.
 
 import errno
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roost_broker.centre.envelope import Envelope
+from roost_broker.durable import make_folder, rename_durably
 from roost_broker.errors import PeerError
 from roost_models.central.partitions import Partition
 from roost_models.central.staging import ArchiveFull
@@ -48,22 +48,19 @@ def write(target: Path, partition: Partition, rows: Sequence[Envelope]) -> tuple
     import pyarrow.parquet as pq
 
     schema = _schema()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     beside = target.with_name(f".{target.name}.part")
     try:
-        with beside.open("wb") as file:
+        with (
+            beside.open("wb") as file,
             # Metadata of Arrow itself would add nothing that the columns do not say.
-            with pq.ParquetWriter(
-                file, schema, compression="zstd", write_page_checksum=True, store_schema=False
-            ) as writer:
-                writer.add_key_value_metadata(_label(partition))
-                for begin in range(0, len(rows), ROW_GROUP):
-                    writer.write_table(_table(rows[begin : begin + ROW_GROUP], schema), row_group_size=ROW_GROUP)
-            file.flush()
-            os.fsync(file.fileno())
+            pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True, store_schema=False) as writer,
+        ):
+            writer.add_key_value_metadata(_label(partition))
+            for begin in range(0, len(rows), ROW_GROUP):
+                writer.write_table(_table(rows[begin : begin + ROW_GROUP], schema), row_group_size=ROW_GROUP)
         size, digest = beside.stat().st_size, _digest(beside)
-        beside.replace(target)
-        _sync(target.parent)
+        rename_durably(beside, target)
     except OSError as error:
         beside.unlink(missing_ok=True)
         if error.errno in _NO_ROOM:
@@ -208,11 +205,3 @@ def _damaged(path: Path, error: BaseException) -> DamagedFile:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

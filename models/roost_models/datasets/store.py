@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from roost_broker.centre.layout import CentreLayout
+from roost_broker.durable import sync, write_durably
 from roost_broker.errors import Misuse, PeerError
-from roost_broker.frames import FrameStore, write_durably
+from roost_broker.frames import FrameStore
 from roost_broker.messages import FrameRef
 from roost_models.datasets.document import Dataset, Item, digest_of, parse, render
 
@@ -89,11 +90,7 @@ def add_version(folder: Path, dataset: Dataset) -> str:
         ) from error
     finally:
         beside.unlink(missing_ok=True)
-    handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)
     return digest_of(data)
 
 

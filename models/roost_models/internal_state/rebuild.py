@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import Misuse, RoostError
-from roost_broker.frames import write_durably
 from roost_broker.ids import is_id
 from roost_broker.messages import Request
 from roost_models.bundle.manifest import StateContract

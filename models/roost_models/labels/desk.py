@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from roost_broker.clock import MS, Clock
+from roost_broker.durable import write_durably
 from roost_broker.errors import FrameUnavailable, Misuse
-from roost_broker.frames import FrameStore, write_durably
+from roost_broker.frames import FrameStore
 from roost_broker.ids import new_id
 from roost_broker.messages import FrameRef
 from roost_models.archive.cases import CaseSource

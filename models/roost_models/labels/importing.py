@@ -11,8 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from roost_broker.clock import MS
+from roost_broker.durable import write_durably
 from roost_broker.errors import Misuse, PeerError
-from roost_broker.frames import FrameStore, write_durably
+from roost_broker.frames import FrameStore
 from roost_broker.ids import new_id
 from roost_models.labels import judging
 from roost_models.labels.entry import MAX_LINE, Entry, parse

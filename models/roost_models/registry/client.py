@@ -30,7 +30,8 @@ _REMEDIES: dict[Reason, str] = {
     "freeze": "Re-sign it with `roost registry refresh`, or look whether this mirror is still brought up to date.",
     "mix-and-match": "Copy the whole registry again; `roost registry export` does it in a safe order.",
     "endless": "Try another mirror.",
-    "signature": "Somebody altered it, or its keys were changed without this device's trusted root.",
+    "signature": "Was the stick or mirror copied before a change of keys (`rotate`)? Export it again. Else somebody "
+    "altered it, or keys were changed that this device's trusted root does not lead to.",
     "altered": "Copy that file to the mirror again.",
     "malformed": "Copy the registry again.",
 }

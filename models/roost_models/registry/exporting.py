@@ -9,10 +9,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from roost_broker.durable import make_folder, rename_durably
 from roost_broker.errors import Misuse
 from roost_models.bundle.manifest import parse
 from roost_models.registry import layout
-from roost_models.registry.store import sha256_of, sync_path
+from roost_models.registry.store import sha256_of
 from roost_models.registry.writer import Registry
 
 
@@ -80,13 +81,11 @@ def _same(source: Path, sink: Path) -> bool:
 
 
 def _copy(source: Path, sink: Path) -> int:
-    sink.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(sink.parent)
     beside = sink.with_name(f".{sink.name}.part")
     try:
         shutil.copyfile(source, beside)
-        sync_path(beside)
-        beside.replace(sink)
+        rename_durably(beside, sink)
     finally:
         beside.unlink(missing_ok=True)
-    sync_path(sink.parent)
     return source.stat().st_size

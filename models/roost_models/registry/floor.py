@@ -20,7 +20,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, field
 
-from roost_broker.frames import write_durably
+from roost_broker.durable import write_durably
 
 _MAX_BYTES = 1_000_000
 _FILES = ("floor.1", "floor.2")

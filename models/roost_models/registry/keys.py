@@ -4,7 +4,6 @@ One file a key, `<role>-<key id>.pem` (PKCS 8, mode 0600), so that one sees what
 folder of offline keys is only needed while it is signed with.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner, Key
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import Misuse
-from roost_models.registry.store import sync_path
 
 Passphrase = Callable[[Path], bytes | None]
 """Asked for the passphrase of a key file, or of a folder where keys are about to be made; None: there is none."""
@@ -66,12 +65,7 @@ class KeyRing:
         pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{role}-{signer.public_key.keyid}.pem"
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        sync_path(folder)
+        write_durably(path, pem, mode=0o600)
         self._open[signer.public_key.keyid] = signer
         if folder not in self.folders:
             self.folders.append(folder)

@@ -11,8 +11,8 @@ from typing import TypeVar
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import Malformed, Misuse
-from roost_broker.frames import write_durably
 from roost_models.registry import layout
 
 _Signed = TypeVar("_Signed", Root, Timestamp, Snapshot, Targets)
@@ -42,7 +42,10 @@ class MetadataFiles:
         """The newest root: in force as soon as it is there."""
         versions = self.versions(layout.ROOT)
         if not versions:
-            raise Misuse(f"There is no registry at {self.folder.parents[1]}.", "Set one up: roost registry init.")
+            raise Misuse(
+                f"There is no registry at {self.folder.parents[1]}.",
+                "Set one up (roost registry init), or name the centre that has one: --centre DIR.",
+            )
         return self._read(Root, f"{versions[-1]}.root.json")
 
     def timestamp(self) -> Metadata[Timestamp]:

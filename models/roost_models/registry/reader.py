@@ -21,8 +21,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import Malformed, Misuse
-from roost_broker.frames import write_durably
 from roost_models.bundle.folder import Bundle
 from roost_models.registry import layout
 from roost_models.registry.bundle_fetch import BundleFetch, Have, checked_manifest

@@ -5,12 +5,14 @@ TLS nor authentication to be safe to believe: everything is signed. It listens o
 otherwise.
 """
 
-import asyncio
-import signal
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
+
+from roost_broker.errors import PeerError
+from roost_broker.stopping import told_to_stop
 
 
 def application(public: Path) -> web.Application:
@@ -37,18 +39,27 @@ def application(public: Path) -> web.Application:
     return app
 
 
+def _why(error: OSError) -> str:
+    """In few words; asyncio's own sentence says the address twice. Names that cannot be found have negative numbers."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
+
+
 async def serve(public: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until the process is told to end. `ready(address)` is called when it answers."""
-    over = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    """Serve until the process is told to end; `ready(address)` is called when it answers. Raises `PeerError`: taken."""
+    stop = told_to_stop()
     runner = web.AppRunner(application(public), access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise PeerError(
+                f"Nothing can listen on {host}:{port}: {_why(error)}.",
+                "Choose another port with --port; 0 takes any free one.",
+            ) from error
         found = runner.addresses[0]
         ready(f"http://{f'[{found[0]}]' if ':' in found[0] else found[0]}:{found[1]}")
-        await over.wait()
+        await stop.wait()
     finally:
         await runner.cleanup()

@@ -6,8 +6,8 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Struct, field
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import Malformed
-from roost_broker.frames import write_durably
 from roost_models.registry import layout
 
 Days: TypeAlias = Annotated[int, Meta(ge=1, le=3650)]

@@ -15,8 +15,8 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from roost_broker.durable import make_folder, rename_durably, write_durably
 from roost_broker.errors import Malformed, Misuse
-from roost_broker.frames import write_durably
 from roost_models.bundle.folder import Bundle, open_folder
 from roost_models.bundle.manifest import MANIFEST, Manifest, digest_of
 
@@ -63,15 +63,13 @@ class BundleStore:
 
     def part(self, sha256: str) -> Path:
         """Where the content with this digest grows while it is downloaded."""
-        self._files.mkdir(parents=True, exist_ok=True)
+        make_folder(self._files)
         return self._files / f"{sha256}.part"
 
     def keep(self, sha256: str, part: Path) -> Path:
         """Give a complete, verified file its name, durably. `part` must be on the same file system."""
         target = self._files / sha256
-        sync_path(part)
-        part.replace(target)
-        sync_path(self._files)
+        rename_durably(part, target)
         return target
 
     def adopt(self, sha256: str, source: Path) -> Path | None:
@@ -99,21 +97,16 @@ class BundleStore:
         target = self.folder(digest)
         making = self._bundles / f"{_MAKING}{digest}"
         shutil.rmtree(making, ignore_errors=True)
-        folders = {making}
-        making.mkdir(parents=True)
+        make_folder(self._bundles)
+        making.mkdir()
         for path, entry in manifest.files.items():
             place = making / path
             place.parent.mkdir(parents=True, exist_ok=True)
-            folders |= {place.parent, *(parent for parent in place.parents if making in parent.parents)}
             _link_or_copy(files[entry.sha256], place)
-            sync_path(place)
         write_durably(making / MANIFEST, data)
         open_folder(making)
-        for folder in sorted(folders, key=lambda one: -len(one.parts)):
-            sync_path(folder)
         shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one: `open` was asked first
-        making.rename(target)
-        sync_path(self._bundles)
+        rename_durably(making, target)
         return open_folder(target)
 
     def keep_only(self, digests: Collection[str]) -> int:
@@ -148,12 +141,3 @@ def _link_or_copy(source: Path, target: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     with source.open("rb") as reading, target.open("xb") as writing:
         shutil.copyfileobj(reading, writing, _CHUNK)
-
-
-def sync_path(path: Path) -> None:
-    """What is at this path, a file or a folder's entries, is on the disk afterwards."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,11 +8,11 @@ from pathlib import Path
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import TargetFile
 
+from roost_broker.durable import make_folder, rename_durably, write_durably
 from roost_broker.errors import Malformed
-from roost_broker.frames import write_durably
 from roost_models.bundle.folder import Bundle
 from roost_models.registry import layout
-from roost_models.registry.store import sha256_of, sync_path
+from roost_models.registry.store import sha256_of
 
 
 class TargetFiles:
@@ -74,16 +74,13 @@ class TargetFiles:
 
 def _copy_durably(source: Path, target: Path, sha256: str) -> None:
     """Copy, check what was copied, give it its name."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with source.open("rb") as reading, beside.open("wb") as writing:
             shutil.copyfileobj(reading, writing, 1 << 20)
-            writing.flush()
-            os.fsync(writing.fileno())
         if sha256_of(beside) != sha256:
             raise Malformed(f"{source} changed while it was copied.", "Publish it again.")
-        beside.replace(target)
+        rename_durably(beside, target)
     finally:
         beside.unlink(missing_ok=True)
-    sync_path(target.parent)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import Malformed
-from roost_broker.frames import write_durably
 from roost_broker.messages import OtaState
 from roost_models.rollout.signed_report import verify
 

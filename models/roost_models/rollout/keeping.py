@@ -10,6 +10,7 @@ The roll-out document that the registry holds is the truth; this is what its con
 """
 
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -19,11 +20,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from roost_broker.durable import sync, write_durably
 from roost_broker.errors import Malformed, Misuse
-from roost_broker.frames import write_durably
 from roost_models.rollout.actions import Command, Mark
 from roost_models.rollout.progress import Progress, parse, render
 
+_log = logging.getLogger(__name__)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 MAX_ORDERS = 100
 _MAX_ORDER = 16_384
@@ -86,12 +88,15 @@ class RolloutBook:
         )
         path = self._path(rollout_id, "markers.jsonl")
         path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
         with path.open("ab+") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
             half = file.read(1) not in (b"", b"\n")  # a power cut left it
             file.write(b"\n" * half + msgspec.json.encode(marker) + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        if new:
+            sync(path.parent)
         return marker
 
     def markers(self, rollout_id: str) -> list[Marker]:
@@ -147,15 +152,23 @@ class RolloutBook:
         return path
 
     def orders(self, rollout_id: str) -> list[tuple[Path, Command]]:
-        """Orders that wait, oldest first; what cannot be read is thrown away. Delete the file when it is done."""
+        """Orders that wait, oldest first; what is no order is thrown away. Delete the file when it is done.
+
+        One that cannot be read now (the disk, too many open files) stays, and is found the next time.
+        """
         found = []
         for path in sorted(self._path(rollout_id, "orders").glob("*.json"))[:MAX_ORDERS]:
             try:
-                data = path.read_bytes()
+                with path.open("rb") as file:
+                    data = file.read(_MAX_ORDER + 1)
+            except OSError as error:
+                _log.warning("%s cannot be read now: %s", path, error)
+                continue
+            try:
                 if len(data) > _MAX_ORDER:
                     raise Malformed("too large")
                 found.append((path, msgspec.json.decode(data, type=Command)))
-            except (OSError, Malformed, msgspec.DecodeError, ValueError):
+            except (Malformed, msgspec.DecodeError, ValueError):
                 path.unlink(missing_ok=True)
         return found
 

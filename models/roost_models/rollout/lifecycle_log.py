@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from roost_broker.durable import make_folder, sync
 from roost_broker.errors import Malformed
 from roost_models.rollout import lifecycle
 from roost_models.rollout.document import BundleRef
@@ -123,13 +124,13 @@ class LifecycleLog:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         new = not self._path.exists()
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             if new:
-                _sync_folder(self._path.parent)
+                sync(self._path.parent)
             yield fd
         finally:
             os.close(fd)  # gives the lock back
@@ -157,14 +158,6 @@ def _append(fd: int, lines: bytes) -> None:
     while left:
         left = left[os.write(fd, left) :]
     os.fsync(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _cut_half_line(fd: int) -> None:

@@ -65,6 +65,11 @@ class Progress(Struct, tag_field="schema", tag="roost.rollout-progress/1", froze
     """Of the newest change."""
 
     @property
+    def began(self) -> bool:
+        """Whether there ever was a document. If not, its start was cut short, and no device has heard of it."""
+        return self.generation > 0
+
+    @property
     def over(self) -> bool:
         """Whether no more documents come."""
         return self.state in ("aborted", "complete")
@@ -72,7 +77,7 @@ class Progress(Struct, tag_field="schema", tag="roost.rollout-progress/1", froze
     def document(self) -> Rollout:
         """What the devices are told."""
         order = self.order
-        if self.state == "planned":
+        if self.state == "planned" or not self.began:
             raise ValueError("a roll-out that has not been started has no document")
         step = order.plan.steps[self.step]
         complete = self.state == "complete"

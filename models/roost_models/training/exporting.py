@@ -4,7 +4,6 @@ The folder gets its name when everything is in it: a training that was broken of
 bundle. Equal training gives equal bytes, so nothing here knows what day it is.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from roost_broker.durable import make_folder, rename_durably
 from roost_models.bundle.folder import Bundle, open_folder
 from roost_models.bundle.manifest import ImageContract, RuntimePins
 from roost_models.bundle.writing import check_new, seal, write_bundle
@@ -73,7 +73,7 @@ class Exported:
 def export(plan: Plan, model: Model, pictures: TrainingSet, progress: Progress, *, workers: int) -> Exported:
     """Write the bundle, or nothing. Raises `Misuse` when the folder is not free, and what `seal` raises."""
     check_new(plan.folder, name=plan.name, task=plan.task)
-    plan.folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(plan.folder.parent)
     work = Path(tempfile.mkdtemp(prefix=f".{plan.folder.name}-", suffix=".new", dir=plan.folder.parent))
     try:
         fields = _fields(plan, model, pictures)
@@ -97,8 +97,7 @@ def export(plan: Plan, model: Model, pictures: TrainingSet, progress: Progress, 
         seal(work / "bundle", goldens=True)
         if plan.folder.exists():  # empty, as was checked
             plan.folder.rmdir()
-        (work / "bundle").rename(plan.folder)
-        _persist(plan.folder.parent)
+        rename_durably(work / "bundle", plan.folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Exported(open_folder(plan.folder), found, measured)
@@ -164,12 +163,3 @@ def _goldens(pictures: TrainingSet) -> dict[str, bytes]:
 
 def _json(found: Figures | None) -> bytes:
     return msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
-
-
-def _persist(folder: Path) -> None:
-    """A name is durable when its folder is."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -88,7 +88,7 @@ def check_memory(pictures: int, features: int, there: int) -> None:
 def fit(rows: Rows, count: int, options: HeadOptions, progress: Progress) -> tuple[Chosen, Regression]:
     """The strength, chosen or given, and the regression on all rows."""
     if options.l2 is None:
-        progress.note(f"Choosing how strongly weights are held back, of {len(STRENGTHS)} …")
+        progress.note(f"Choosing how strongly weights are held back: trials with {len(STRENGTHS)} strengths …")
         chosen = choose(rows, count, balanced=options.balanced, tell=progress.progress)
     else:
         chosen = Chosen(options.l2, {}, "nothing: it was given")

@@ -7,7 +7,7 @@ class Progress(Protocol):
     """Told, and asked nothing."""
 
     def progress(self, done: int, total: int | None) -> None:
-        """`done` of `total` pictures."""
+        """`done` of `total`; the note before it says of what: pictures, or trials."""
         ...
 
     def note(self, text: str) -> None:

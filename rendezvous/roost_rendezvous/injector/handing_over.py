@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 from roost_broker import messages
 from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import Clock, boot_id
+from roost_broker.durable import write_durably
 from roost_broker.errors import Malformed, Misuse
-from roost_broker.frames import write_durably
 from roost_broker.messages import Request, RoleState, Token
 from roost_broker.topics import TaskTopics
 from roost_rendezvous.injector import snapshot

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from roost_broker.clock import SECOND
-from roost_broker.frames import write_durably
+from roost_broker.durable import write_durably
 from roost_broker.messages import ModelOutcome
 from roost_rendezvous.schedule import ANY, Schedule
 

@@ -21,8 +21,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from roost_broker.durable import sync, write_durably
 from roost_broker.errors import PeerError
-from roost_broker.frames import write_durably
 
 _log = logging.getLogger(__name__)
 
@@ -210,11 +210,7 @@ class _Syncer:
     def _run(self) -> None:
         while self._again():
             try:
-                fd = os.open(self._path, os.O_RDONLY)
-                try:
-                    os.fsync(fd)
-                finally:
-                    os.close(fd)
+                sync(self._path)
             except OSError as error:
                 _log.warning("The schedule history could not be synced: %s", error)
 

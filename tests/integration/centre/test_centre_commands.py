@@ -17,8 +17,9 @@ from roost_broker.bus import Delivery
 from roost_broker.centre.access import NatsAccess
 from roost_broker.centre.client import open_centre
 from roost_broker.messages import Availability, encode
-from roost_broker.mosquitto import PrivateBroker, free_port
+from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
+from roost_broker.private_process import free_port
 
 pytestmark = [pytest.mark.nats, pytest.mark.processes]
 Run = Callable[..., Any]
@@ -90,6 +91,11 @@ def test_the_story_of_a_centre_up_fed_looked_at_replayed(tmp_path: Path, mosquit
         await complete.wait()
         await bus.stop(forget=True)
         return said
+
+    nothing = ["centre", "replay", "-c", str(centre), "--into", f"mqtt://127.0.0.1:{mosquitto.port}", "--task", "TYPO"]
+    empty = subprocess.run([*ROOST, *nothing], capture_output=True, text=True, timeout=60, check=False)
+    assert (empty.returncode, "holds nothing of that choice" in empty.stderr) == (1, True)
+    assert "roost centre status" in empty.stderr
 
     done = json.loads(run(listen(), timeout=60))
     assert done["messages"] == 50

@@ -16,7 +16,7 @@ from roost_broker.centre.envelope import Envelope, parse_down
 from roost_broker.centre.nats_server import NatsServer, NatsSettings, PrivateNats
 from roost_broker.centre.streams import Limits, StreamSettings, plans
 from roost_broker.errors import PeerError
-from roost_broker.mosquitto import free_port
+from roost_broker.private_process import free_port
 
 pytestmark = pytest.mark.nats
 Run = Callable[..., Any]

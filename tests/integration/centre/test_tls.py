@@ -20,7 +20,7 @@ from roost_broker.errors import Misuse
 from roost_broker.gateway.role import Gateway
 from roost_broker.gateway.settings import GatewaySettings
 from roost_broker.memory import MemoryBroker, MemoryBus
-from roost_broker.mosquitto import free_port
+from roost_broker.private_process import free_port
 from roost_broker.topics import NodeTopics
 from roost_models.central.settings import load
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from roost_broker.durable import write_durably
 from roost_broker.errors import FrameUnavailable
-from roost_broker.frames import FrameStore, write_durably
+from roost_broker.frames import FrameStore
 
 PICTURE = b"\xff\xd8 not really a JPEG, but bytes are bytes \xff\xd9"
 

@@ -12,15 +12,9 @@ import pytest
 
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.messages import MAX_BYTES
-from roost_broker.mosquitto import (
-    MosquittoSettings,
-    PrivateBroker,
-    dying_with_parent,
-    find_mosquitto,
-    listens_on,
-    render,
-)
+from roost_broker.mosquitto import MosquittoSettings, PrivateBroker, find_mosquitto, render
 from roost_broker.mqtt import MqttBus
+from roost_broker.private_process import dying_with_parent, listens_on
 
 
 def options(text: str) -> dict[str, str]:

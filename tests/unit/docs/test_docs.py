@@ -1,14 +1,12 @@
 """What the documentation shows is read, decoded, played through or run."""
 
 import json
-import os
 import re
-import shlex
-import subprocess
-import sys
 import tomllib
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,29 +165,18 @@ def test_the_places_of_cameras_that_the_page_names_are_those_of_the_hash() -> No
         assert f"{place('challenger', camera):.2f}" == (said[1] or said[2])
 
 
-def test_the_walk_through_of_adding_a_model_can_be_walked(tmp_path: Path) -> None:
+def test_the_walk_through_of_adding_a_model_can_be_walked(tmp_path: Path, walk: Callable[..., Any]) -> None:
     """Runs the commands of the page in order, with the page's own model, up to the import of somebody's file."""
     from PIL import Image
 
     Image.new("RGB", (64, 48), (250, 240, 200)).save(tmp_path / "picture.jpg")
     text = (DOCS / "add-a-model.md").read_text(encoding="utf-8").split("## From somebody's")[0]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     output = ""
     for language, body in _BLOCK.findall(text):
         if language == "python":
             (tmp_path / body.splitlines()[0].removeprefix("# ")).write_text(body, encoding="utf-8")
-        for line in body.splitlines() if language == "console" else ():
-            done = subprocess.run(
-                shlex.split(line.removeprefix("$ ")),
-                cwd=tmp_path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-            output = done.stdout
+        if language == "console":
+            output = list(walk(body.splitlines(), tmp_path).values())[-1]
     assert "bright" in output.splitlines()[0]
     assert (tmp_path / "brightness-0.1.0.roost").is_file()
 

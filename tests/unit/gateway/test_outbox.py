@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from roost_broker.centre.lanes import LANE_NAMES, LaneName
 from roost_broker.errors import PeerError
 from roost_broker.gateway.outbox import Full, Outbox
-from roost_broker.gateway.rows import Arrival, Stamp, size_of
+from roost_broker.gateway.rows import Arrival, Stamp, content_of, size_of
 
 STAMP = Stamp("boot", 5, 7)
 TOPIC = "roost/n/t/input"
@@ -207,11 +207,22 @@ def test_an_outbox_that_went_back_in_time_takes_a_new_name_and_sends_what_is_not
     box.close()
     again = open_outbox()
     again.add([message("new-6"), message("new-7")])
-    # The centre has 1 to 9: 1 to 5 are those of the file, 6 to 9 somebody else's.
-    moved = again.renew({"inputs": frozenset(range(1, 10))})
-    assert moved == 2
-    assert again.name != box.name
-    assert [row.seq for row in again.rows_after("inputs", 0)] == [1, 2]
+    # The centre has 1 to 9: 1 to 5 and 7 are those of the file, the others somebody else's.
+    ours = {row.seq: content_of(row.topic, row.payload) for row in again.rows_after("inputs", 0)}
+    moved = again.renew(
+        "inputs",
+        {seq: content_of("roost/n/t/input", b"another's") for seq in range(1, 10)}
+        | {seq: content for seq, content in ours.items() if seq != 6},
+    )
+    assert moved == 1
+    assert again.name_of("inputs") != box.name
+    assert again.name_of("scores") == box.name
+    left = again.rows_after("inputs", 0)
+    assert [(row.seq, content_of(row.topic, row.payload)) for row in left] == [(1, ours[6])]
+    again.add([message("7")])
+    again.close()
+    renewed, again = again, open_outbox()
+    assert again.name_of("inputs") == renewed.name_of("inputs")
     assert again.add([message("8")]).last["inputs"] == 3
     again.close()
 
@@ -227,12 +238,32 @@ def test_pictures_are_noted_once_those_of_alerts_first(open_outbox: Callable[...
         ]
     )
     assert added.frames_dropped == 1
-    assert box.next_frame(alarmed_only=False) == ("22" * 32, 5, True)
-    box.frame_done("22" * 32, uploaded=True)
-    assert box.next_frame(alarmed_only=True) is None
+    assert box.pictures.next(alarmed_only=False) == ("22" * 32, 5, True)
+    box.pictures.done("22" * 32, uploaded=True)
+    assert box.pictures.next(alarmed_only=True) is None
     box.add([message("e", frames=(("22" * 32, 5, False),))])  # type: ignore[arg-type]
-    assert box.frames_waiting == 1
+    assert box.pictures.count == 1
     box.close()
+
+
+def test_pictures_of_a_batch_that_found_no_room_are_not_counted_as_waiting(tmp_path: Path) -> None:
+    for pages in range(20, 50):  # so that it is now this statement that finds no room, now that one
+        path = tmp_path / str(pages) / "gateway.db"
+        box = Outbox(path, boot="boot", max_bytes=10_000_000, max_pages=pages)
+        full, n = False, 0
+        while not full:
+            n += 1
+            batch = [message(f"{n}-{one}", payload=b"y") for one in range(20)]
+            batch.append(message(str(n), payload=b"y", frames=((f"{n:064x}", 5, False),)))  # type: ignore[arg-type]
+            try:
+                box.add(batch)
+            except Full:
+                full = True
+        counted = box.pictures.count
+        box.close()
+        again = Outbox(path, boot="boot", max_bytes=10_000_000)
+        assert counted == again.pictures.count
+        again.close()
 
 
 @settings(max_examples=40)

@@ -7,7 +7,7 @@ from registry_world import NAME, TASK, RegistryWorld
 
 from roost_broker.errors import Misuse
 from roost_models.registry import rotation
-from roost_models.registry.errors import KeysMissing
+from roost_models.registry.errors import KeysMissing, RegistryRefused
 from roost_models.registry.keys import KeyRing
 from roost_models.registry.refreshing import refresh
 from roost_models.registry.setting_up import Quorum
@@ -127,3 +127,14 @@ def test_more_keys_and_a_higher_threshold_can_be_asked_for(world: RegistryWorld)
 def test_what_cannot_be_rotated(role: str, key: list[str] | None, complaint: str, world: RegistryWorld) -> None:
     with pytest.raises(Misuse, match=complaint):
         rotation.rotate(world.registry, role, folder=world.stick, replace=key)
+
+
+def test_a_stick_exported_before_a_rotation_is_refused_and_the_remedy_is_a_new_export(world: RegistryWorld) -> None:
+    stick, reader = world.mirror(), world.reader()
+    reader.refresh()
+    rotation.rotate(world.registry, "timestamp", folder=world.registry.keys)
+    reader.refresh()
+    with pytest.raises(RegistryRefused) as refused:
+        world.reader(stick).refresh()
+    assert refused.value.reason == "signature"
+    assert "Export it again" in refused.value.remedy
