@@ -1,7 +1,8 @@
+import contextlib
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,16 @@ def message(
 
 
 @pytest.fixture
-def open_outbox(tmp_path: Path) -> Callable[..., Outbox]:
-    def opened(**bounds: int) -> Outbox:
-        return Outbox(tmp_path / "gateway.db", boot="boot", **{"max_bytes": 10_000_000, "reach": 0} | bounds)
+def open_outbox(tmp_path: Path) -> Iterator[Callable[..., Outbox]]:
+    """Opens the one outbox of the test, again and again; what was opened is closed at the end."""
+    with contextlib.ExitStack() as stack:
 
-    return opened
+        def opened(**bounds: int) -> Outbox:
+            box = Outbox(tmp_path / "gateway.db", boot="boot", **{"max_bytes": 10_000_000, "reach": 0} | bounds)
+            stack.callback(box.close)
+            return box
+
+        yield opened
 
 
 def test_numbers_count_from_one_in_each_lane_and_go_on_after_a_restart(open_outbox: Callable[..., Outbox]) -> None:
@@ -272,28 +278,35 @@ def test_every_number_is_a_message_or_within_a_gap_whatever_is_dropped_and_settl
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[LaneName, int, bool]], data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("outbox") / "gateway.db"
-    box = Outbox(path, boot="boot", max_bytes=30 * size_of(TOPIC, PAD), reach=3)
-    name = 0
-    for lane, count, restart in steps:
-        box.add([message(str(name + n), lane) for n in range(count)])
-        name += count
-        standing = box.standing()[lane]
-        if standing.last > standing.settled and data.draw(st.booleans()):
-            rows = box.rows_after(lane, standing.settled, limit=data.draw(st.integers(1, 20)))
-            box.settle(lane, data.draw(st.sampled_from([row.seq for row in rows])), 1)
-        if restart:
-            box.flush()
-            box.close()
+    with contextlib.ExitStack() as stack:
+
+        def opened() -> Outbox:
             box = Outbox(path, boot="boot", max_bytes=30 * size_of(TOPIC, PAD), reach=3)
-    box.flush()
-    for lane in LANE_NAMES:
-        standing = box.standing()[lane]
-        covered = standing.settled
-        for row in box.rows_after(lane, standing.settled, limit=10_000):
-            assert (row.gap_first if row.gap_first is not None else row.seq) == covered + 1
-            covered = row.seq
-        assert covered == standing.last
-    box.close()
+            stack.callback(box.close)
+            return box
+
+        box = opened()
+        name = 0
+        for lane, count, restart in steps:
+            box.add([message(str(name + n), lane) for n in range(count)])
+            name += count
+            standing = box.standing()[lane]
+            if standing.last > standing.settled and data.draw(st.booleans()):
+                rows = box.rows_after(lane, standing.settled, limit=data.draw(st.integers(1, 20)))
+                box.settle(lane, data.draw(st.sampled_from([row.seq for row in rows])), 1)
+            if restart:
+                box.flush()
+                box.close()
+                box = opened()
+        box.flush()
+        for lane in LANE_NAMES:
+            standing = box.standing()[lane]
+            covered = standing.settled
+            for row in box.rows_after(lane, standing.settled, limit=10_000):
+                assert (row.gap_first if row.gap_first is not None else row.seq) == covered + 1
+                covered = row.seq
+            assert covered == standing.last
+        box.close()
     with sqlite3.connect(path) as db:
         size, count = db.execute("SELECT sum(bytes), sum(rows) FROM lane").fetchone()
         real = db.execute(
