@@ -83,10 +83,12 @@ def test_a_model_killed_again_and_again_says_what_its_twin_says_that_was_never_s
             continue
         assert shaken.outputs == steady.outputs
         compared += 1
-    assert compared >= 90
+    assert compared >= 70  # of 160; what was asked while it was away or starting was declined
     told = [state.detail for state in requester.states if state.model == "shaken" and state.state == "ready"]
     assert any("from its snapshot" in detail for detail in told)
     with ArchiveReader(device.folder / "data" / "archive" / "nest") as archive:
         report = replay(archive, open_folder(path))
     assert report.exact
-    assert report.compared == len(requester.sent) + compared
+    # It may have answered, died before it acknowledged, and declined the same request while it started again.
+    scores = (said for said in requester.told if isinstance(said, Score) and said.model == "shaken")
+    assert report.compared == len(requester.sent) + len({said.request_id for said in scores})
