@@ -5,6 +5,7 @@
 #   roost_setup centre   the above, a NATS server, and the packages of the centre
 #   roost_setup dev      the above, a browser, and the tools for tests and checks
 #   roost_setup bench    the packages of a device, and the peers that a benchmark compares with (several hundred MB)
+#   roost_setup_image    what builds, starts and inspects images and guests; beside one of the above (Debian, as root)
 #
 # What it needs from the distribution it installs with apt (as root, or through sudo); what it needs from Python it
 # installs into .venv, pinned by hash. It talks on stderr only.
@@ -58,6 +59,29 @@ _has_browser() { command -v chromium >/dev/null || command -v chromium-browser >
 
 roost_setup_browser() { # for what shows a page in a real browser by itself
   _has_browser || _apt_install chromium
+}
+
+_needs() { # PROGRAM PACKAGE: adds to the caller's `missing`
+  command -v "$1" >/dev/null || missing+=("$2")
+}
+
+roost_setup_image() { # what builds, starts and inspects images and guests
+  local missing=()
+  _needs mmdebstrap mmdebstrap
+  _needs qemu-aarch64-static qemu-user-static
+  _needs update-binfmts binfmt-support
+  _needs qemu-system-aarch64 qemu-system-arm
+  _needs mcopy mtools
+  _needs mkfs.vfat dosfstools
+  _needs mke2fs e2fsprogs
+  _needs sfdisk fdisk
+  _needs bmaptool bmap-tools
+  _needs zstd zstd
+  _needs newuidmap uidmap
+  _needs systemd-nspawn systemd-container
+  _needs ssh openssh-client
+  _needs ip iproute2
+  [ ${#missing[@]} -eq 0 ] || _apt_install "${missing[@]}"
 }
 
 roost_setup() { # device|centre|dev|bench

@@ -22,16 +22,33 @@ Walk = Callable[..., dict[str, str]]
 hypothesis.settings.register_profile("roost", deadline=None)
 hypothesis.settings.load_profile("roost")
 
+_PATIENCE = 4
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`scripts/test --provisioning`: what builds images and boots guests, as root, for half an hour."""
+    parser.addoption("--provisioning", action="store_true", help="collect tests/provisioning too")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave tests/provisioning out unless it is asked for; None leaves the choice to pytest."""
+    left_out = REPOSITORY / "tests" / "provisioning"
+    return True if collection_path == left_out and not config.getoption("--provisioning") else None
 
 
 @pytest.fixture
 def run() -> Run:
-    """Run one coroutine on a fresh event loop, for at most `timeout` seconds: `run(main(), timeout=10)`."""
+    """Run one coroutine on a fresh event loop, for at most `timeout` seconds: `run(main(), timeout=10)`.
+
+    The bound keeps a test that hangs from hanging for ever, and says nothing about speed: machines here are shared, so
+    it is taken four times.
+    """
 
     def run_bounded(work: Coroutine[Any, Any, T], timeout: float = 20) -> T:
         async def bounded() -> T:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout * _PATIENCE):
                 return await work
 
         return asyncio.run(bounded())

@@ -1,1 +1,1 @@
-"""From a blank SD card to a fleet: images, identities, playbooks. Filled by later work."""
+"""From a blank SD card to a fleet: images, identities, playbooks."""

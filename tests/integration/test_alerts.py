@@ -94,7 +94,7 @@ class Listener:
         return [payload for there, payload in self.messages if there == topic]
 
     async def until(self, condition):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 self._news.clear()
                 await self._news.wait()
@@ -102,7 +102,7 @@ class Listener:
 
 async def eventually(condition):
     """Give other tasks their turns until something is so that nobody says on the broker."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.to_thread(lambda: None)
 
@@ -360,7 +360,7 @@ def test_told_to_stop_before_the_broker_was_ever_there_it_stops(tmp_path):
         running = asyncio.create_task(make_role(MemoryBus(broker, "coop-1-alerts"), tmp_path, PATIENT).run(stop))
         await asyncio.to_thread(lambda: None)
         stop.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await running
 
     asyncio.run(scene())

@@ -99,7 +99,7 @@ class Nest:
             stop = asyncio.Event()
             running = asyncio.ensure_future(self.monitor.run(stop))
             await self.bus.start()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await self.until(lambda _: any(isinstance(s, RoleState) and s.state == "ready" for s in self.heard))
                 await story(self)
             stop.set()

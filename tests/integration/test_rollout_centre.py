@@ -44,7 +44,7 @@ def test_a_report_comes_up_through_the_gateway_and_the_nudge_goes_down_to_the_de
         state = OtaState(timestamp=head.timestamp, message_id=head.message_id, node=NODE, version="1")
         await bus.publish(NodeTopics(NODE).ota, encode(state), retain=True)
 
-        async with CentreSource(nats.access()) as source, asyncio.timeout(40):
+        async with CentreSource(nats.access()) as source, asyncio.timeout(60):
             async for heard in source.heard():
                 if heard.is_report:
                     break

@@ -139,7 +139,7 @@ def test_simulated_devices_by_their_command_are_heard_by_a_start_and_get_the_bun
         last = json.loads(watched.splitlines()[-1])
         assert last["reporting"] == 10
         fleet.send_signal(signal.SIGTERM)
-        out, err = await asyncio.wait_for(fleet.communicate(), 30)
+        out, err = await asyncio.wait_for(fleet.communicate(), 60)
         assert fleet.returncode == 0, err.decode()
         counts = json.loads(out)["counts"]
         assert counts["documents"] >= 1

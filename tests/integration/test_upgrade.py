@@ -59,7 +59,7 @@ async def load(requester: Requester, over: asyncio.Event) -> None:
 async def answered_soon(requester: Requester) -> None:
     """Every request, or a sentence about those that are not."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await requester.answered()
     except TimeoutError:
         lost = [number for number, one in enumerate(requester.sent) if not requester.results[one]]
@@ -123,7 +123,7 @@ def test_an_old_server_killed_at_the_transition_token_loses_nothing_and_nobody_i
             (asked_before,) = killed
             lost = [one for one in list(requester.sent)[:asked_before] if not requester.results[one]]
             assert lost  # open in the old one when it died
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 for attempt in (2, 3):
                     for request_id in requester.sent:
                         requester.ask_again(request_id, attempt)

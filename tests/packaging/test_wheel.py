@@ -42,4 +42,4 @@ def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
 
 def test_wheel_offers_the_one_command(wheel: zipfile.ZipFile) -> None:
     (entry,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
-    assert wheel.read(entry).decode().split() == ["[console_scripts]", "roost", "=", "roost_edge.cli:main"]
+    assert wheel.read(entry).decode().split() == ["[console_scripts]", "roost", "=", "roost_provisioning.cli:main"]

@@ -1,0 +1,14 @@
+"""The command `roost`, whole: what a device and the centre can do, and what makes a fleet of them (`pki`, `image`).
+
+The console script begins here, because only the topmost package may import all others.
+"""
+
+from roost_edge.cli.app import app
+from roost_edge.cli.app import main as run
+
+__all__ = ["app", "main"]
+
+
+def main() -> int:
+    """The console script. Returns the exit status."""
+    return run()

@@ -1,0 +1,1 @@
+"""What needs a whole operating system: images, guests, systemd, playbooks. `scripts/test --provisioning`."""
