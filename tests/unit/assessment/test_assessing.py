@@ -303,7 +303,8 @@ def test_a_truncated_network_sealed_as_if_it_were_whole_kills_its_own_process_on
         report = evaluate(archive, cut, make_bundle())
         assert report.fault is not None
         assert report.fault.who == "candidate"
-        assert report.fault.reason in ("killed", "environment", "unusable")
+        # What a cut network does is nobody's choice: a length that is rubbish may ask for all the memory there is.
+        assert report.fault.reason in ("killed", "environment", "unusable", "memory")
         assert not report.accepted
 
 
