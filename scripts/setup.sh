@@ -5,6 +5,7 @@
 #   roost_setup centre   the above, a NATS server, and the packages of the centre
 #   roost_setup dev      the above, a browser, and the tools for tests and checks
 #   roost_setup bench    the packages of a device, and the peers that a benchmark compares with (several hundred MB)
+#   roost_setup fleet    the packages of a device, and what sets up many of them (docs/fleet.md)
 #   roost_setup_image    what builds, starts and inspects images and guests; beside one of the above (Debian, as root)
 #
 # What it needs from the distribution it installs with apt (as root, or through sudo); what it needs from Python it
@@ -84,7 +85,7 @@ roost_setup_image() { # what builds, starts and inspects images and guests
   [ ${#missing[@]} -eq 0 ] || _apt_install "${missing[@]}"
 }
 
-roost_setup() { # device|centre|dev|bench
+roost_setup() { # device|centre|dev|bench|fleet
   local level="$1" python release lock stamp wanted
   cd "$ROOST_ROOT" || exit 2
 
@@ -100,7 +101,7 @@ roost_setup() { # device|centre|dev|bench
   # Pi OS and Debian: Bookworm has Python 3.11, Trixie 3.13; their packages differ (docs/decisions/0003).
   if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then release=bookworm; else release=trixie; fi
   lock="provisioning/requirements/$release"
-  wanted="$("$python" -V) $(cat "$lock.txt" "$lock-centre.txt" "$lock-dev.txt" "$lock-bench.txt" provisioning/requirements/build.txt pyproject.toml | sha256sum)"
+  wanted="$("$python" -V) $(cat "$lock.txt" "$lock-centre.txt" "$lock-dev.txt" "$lock-bench.txt" "$lock-fleet.txt" provisioning/requirements/build.txt pyproject.toml | sha256sum)"
   stamp="$ROOST_VENV/.roost-$level"
   # A finished dev environment serves a device and the centre as well.
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] || [ "$(cat "$ROOST_VENV/.roost-dev" 2>/dev/null)" = "$wanted" ]; then

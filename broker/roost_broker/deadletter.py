@@ -49,12 +49,15 @@ class DeadLetters:
     rubbish does not become two floods; `counts["refused"]` were sent and not taken by the broker.
     """
 
-    def __init__(self, bus: Bus, topic: str, reader: str, clock: Clock, *, burst: int = 20, per_s: int = 5) -> None:
+    def __init__(
+        self, bus: Bus, topic: str, reader: str, clock: Clock, *, node: str = "", burst: int = 20, per_s: int = 5
+    ) -> None:
         if not 1 <= len(reader) <= 200:
             raise Misuse(f"A reader's name of {len(reader)} characters cannot be.", "Use 1 to 200 characters.")
         self.counts: Counter[str] = Counter()
         self._bus = bus
         self._topic = topic
+        self._node = node or (topic.split("/")[-3] if topic.count("/") >= 2 else "unknown")  # of a task's topic
         self._reader = reader
         self._clock = clock
         self._limit = RateLimit(burst, per_s)
@@ -66,8 +69,7 @@ class DeadLetters:
         """
         if delivery.topic == self._topic or not self._limit.take(self._clock.monotonic_ns()):
             return self._count_only(delivery)
-        node = self._topic.split("/")[-3] if self._topic.count("/") >= 2 else "unknown"
-        head = new_header(self._clock, node, self._reader)
+        head = new_header(self._clock, self._node, self._reader)
         letter = DeadLetter(
             timestamp=head.timestamp,
             message_id=head.message_id,

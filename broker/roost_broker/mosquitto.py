@@ -1,9 +1,5 @@
-"""Mosquitto: its configuration, every line with its reason, and a private broker for demo, tests and benchmarks.
-
-What Mosquitto cannot promise (measured, `docs/decisions`): killed with -9 it forgets everything since its last
-save, sessions included. `autosave_on_changes` would reduce that to one message, but then each message rewrites the
-whole queue (29 messages/s with 20,000 queued) and wears out the card. So it is the fast path, not the store of
-record: the request log, the decoy's receipts and the durable outboxes mend what it loses.
+"""A private Mosquitto for demo, tests and benchmarks: loopback only, without passwords. A device's own broker is
+rendered by `mosquitto_device`.
 """
 
 import os
@@ -14,41 +10,26 @@ from types import TracebackType
 import msgspec
 
 from roost_broker.errors import Misuse, PeerError
-from roost_broker.messages import MAX_BYTES
+from roost_broker.mosquitto_keeping import Keeping, keeping_lines
 from roost_broker.private_process import PrivateProcess, find_program, free_port, listens_on
 from roost_broker.settings import BrokerSettings
 
 _INSTALL = "Install it: apt-get install mosquitto (Debian, Raspberry Pi OS), then try again."
 
 
-class MosquittoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The choices that differ between devices. Everything else is fixed in `render`."""
+class MosquittoSettings(Keeping, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The choices that differ between private brokers. Everything else is fixed in `render`."""
 
     port: int = 1883
     folder: str = "/var/lib/mosquitto"
     """Where sessions and retained messages are saved. Must be writable by the broker's user."""
-    autosave_s: int = 300
-    """Seconds between saves. A clean stop saves as well."""
-    max_queued_messages: int = 5000
-    """Messages kept for one session that is away or behind. Mosquitto drops silently beyond it."""
-    max_inflight: int = 64
-    """Unacknowledged messages per client and direction."""
-    session_expiration_days: int = 14
-    """Sessions whose owner never returned are forgotten after this time."""
     user: str | None = None
     """User to become when started as root; None leaves Mosquitto's own default (`mosquitto`)."""
 
     def __post_init__(self) -> None:
-        for name, least, most in (
-            ("port", 1, 65_535),
-            ("autosave_s", 1, 86_400),
-            ("max_queued_messages", 1, 1_000_000),
-            ("max_inflight", 1, 65_535),
-            ("session_expiration_days", 1, 3650),
-        ):
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise Misuse(f"mosquitto.{name} is {value}.", f"Use a value from {least} to {most}.")
+        self.check()
+        if not 1 <= self.port <= 65_535:
+            raise Misuse(f"mosquitto.port is {self.port}.", "Use a value from 1 to 65535.")
         if "\n" in self.folder or not self.folder.startswith("/"):
             raise Misuse(f"mosquitto.folder is {self.folder!r}.", "Give an absolute path.")
         if self.user is not None and not self.user.replace("-", "").replace("_", "").isalnum():
@@ -67,33 +48,7 @@ def render(settings: MosquittoSettings) -> str:
 listener {settings.port} 127.0.0.1
 allow_anonymous true
 {user}
-# A session outlives its connection and the broker's restart: a role that restarts continues where it was.
-persistence true
-persistence_location {settings.folder.rstrip("/")}/
-# Saved by time, not by number of changes: saving on every message rewrites the whole queue each time.
-autosave_interval {settings.autosave_s}
-autosave_on_changes false
-# Roles ask for a session of days themselves; a client that asks for ever is forgotten after this.
-persistent_client_expiration {settings.session_expiration_days}d
-
-# A bound on what waits for a role that is away. What is dropped beyond it is mended by the request log.
-max_queued_messages {settings.max_queued_messages}
-# Nobody waits for a message that was not worth an acknowledgement.
-queue_qos0_messages false
-# Back-pressure: told to clients as Receive Maximum.
-max_inflight_messages {settings.max_inflight}
-# The contract's largest payload ({MAX_BYTES} bytes) and room for topic and properties. Clients are told it.
-max_packet_size {MAX_BYTES + 4_000}
-
-# A request waits for nobody's full packet.
-set_tcp_nodelay true
-# The journal hears of trouble; every connection would be noise.
-log_dest stderr
-log_type error
-log_type warning
-log_type notice
-connection_messages false
-"""
+{keeping_lines(settings, settings.folder)}"""
 
 
 def find_mosquitto(folders: str | None = None) -> str:

@@ -25,13 +25,15 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from roost_broker import paho_properties
+from roost_broker.buffered_socket import open_socket
 from roost_broker.bus import Delivery, Handler, Will
 from roost_broker.clock import SECOND, Clock, SystemClock
 from roost_broker.errors import Misuse, PeerError, QueueFull
 from roost_broker.outgoing import NO_PROPERTIES, Outgoing, Taken, check_publication, fail
 from roost_broker.packets import Acknowledged, Published, publish
-from roost_broker.paho_client import PahoClient, Wire, open_socket
+from roost_broker.paho_client import PahoClient, Wire
 from roost_broker.reconnect import Reconnect, ReconnectPolicy
+from roost_broker.refused import connection_refused, not_trusted, publication_refused, subscription_refused
 from roost_broker.routes import Routes
 from roost_broker.settings import BrokerSettings
 
@@ -58,6 +60,8 @@ class MqttBus:
     ) -> None:
         if not client_id:
             raise Misuse("A session needs a name.", "Give a client id that stays the same from start to start.")
+        if settings.passwords:
+            raise Misuse("Nobody said as which user to connect.", "Use `credentials.as_user` or `as_operator` first.")
         self._settings = settings
         self._client_id = client_id
         self._routes = Routes()
@@ -75,7 +79,7 @@ class MqttBus:
         self._gone = asyncio.Event()
         self._idle = asyncio.Event()
         self._ready: asyncio.Future[None] | None = None
-        self._subscribing: set[int] = set()
+        self._subscribing: dict[int, list[str]] = {}
         self._clock = clock or SystemClock()
         self._reconnect = Reconnect(policy or ReconnectPolicy())
         self._connection_callbacks: list[Callable[[bool], None]] = []
@@ -223,13 +227,16 @@ class MqttBus:
                 await self._connect()
             except (OSError, TimeoutError) as error:
                 self._wire.drop()
-                self._complain(str(error) or "no answer in time")
+                place = f"{self._settings.host}:{self._settings.port}"
+                self._complain(
+                    logging.WARNING, f"No broker at {place}: {str(error) or 'no answer in time'}; trying again."
+                )
             except PeerError as error:
                 self._wire.drop()
                 if self._ready is not None and not self._ready.done():
                     self._ready.set_exception(error)
                     return
-                _log.error("%s", error)
+                self._complain(logging.ERROR, f"{error} Trying again.")
             except Exception as error:  # noqa: BLE001 - a defect here must be seen, and must not end the session
                 self._wire.drop()
                 self._report("Connecting failed in an unforeseen way", error)
@@ -240,16 +247,15 @@ class MqttBus:
             delay = self._reconnect.lost(self._clock.monotonic_ns(), random.random())  # noqa: S311 - jitter, no secret
             await asyncio.sleep(delay / SECOND)
 
-    def _complain(self, cause: str) -> None:
+    def _complain(self, level: int, sentence: str) -> None:
         """Once for each cause: a broker that is away for a night must not fill the journal."""
-        level = logging.DEBUG if cause == self._complaint else logging.WARNING
-        self._complaint = cause
-        _log.log(level, "No broker at %s:%d: %s; trying again.", self._settings.host, self._settings.port, cause)
+        _log.log(logging.DEBUG if sentence == self._complaint else level, "%s", sentence)
+        self._complaint = sentence
 
     async def _connect(self) -> None:
         """One attempt. Raises OSError, TimeoutError or PeerError (refused)."""
         async with asyncio.timeout(self._settings.connect_timeout_s):
-            sock = await open_socket(self._settings.host, self._settings.port)
+            sock = await open_socket(self._settings)
             self._greeting = asyncio.get_running_loop().create_future()
             self._gone.clear()
             self._client.prepared = sock
@@ -265,11 +271,8 @@ class MqttBus:
 
     def _on_connect(self, client: Any, data: Any, flags: ConnectFlags, reason: ReasonCode, properties: Any) -> None:
         if reason.value >= _FAILURE:
-            text = f"The broker at {self._settings.host}:{self._settings.port} refused {self._client_id!r}: {reason}."
-            error: Exception = OSError(text)
-            if reason.value in _HOPELESS:
-                error = PeerError(text, "Check the user name, password and client id in the settings.")
-            self._settle_greeting(error)
+            error: Exception = connection_refused(self._settings, self._client_id, reason.value, str(reason))
+            self._settle_greeting(error if reason.value in _HOPELESS else OSError(str(error)))
             return
         self._epoch += 1
         self._window = min(self._settings.send_maximum, getattr(properties, "ReceiveMaximum", 65_535))
@@ -307,11 +310,15 @@ class MqttBus:
     def _on_disconnect(self, client: Any, data: Any, flags: DisconnectFlags, reason: ReasonCode, props: Any) -> None:
         if flags.is_disconnect_packet_from_server:
             _log.warning("The broker ended the session %s: %s", self._client_id, reason)
-        self._lost(f"the connection ended: {reason}")
+        greeted = self._greeting is None or self._greeting.done()
+        if self._settings.ca and not greeted:  # TLS 1.3: a server says only now that it does not like our certificate
+            self._lost(not_trusted(self._settings, self._wire.failure))
+        else:
+            self._lost(ConnectionError(f"the connection ended: {reason}"))
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, why: Exception) -> None:
         self._epoch += 1
-        self._settle_greeting(ConnectionError(why))
+        self._settle_greeting(why)
         was, self._connected = self._connected, False
         self._gone.set()
         if was and not self._stopping:
@@ -331,14 +338,13 @@ class MqttBus:
             wanted = [(topic_filter, SubscribeOptions(qos=qos)) for topic_filter, qos in filters]
             _, mid = self._client.subscribe(wanted)
             if mid is not None:
-                self._subscribing.add(mid)
+                self._subscribing[mid] = [topic_filter for topic_filter, _ in filters]
 
     def _on_subscribe(self, client: Any, data: Any, mid: int, reasons: list[ReasonCode], properties: Any) -> None:
-        self._subscribing.discard(mid)
-        for reason in reasons:
+        for topic_filter, reason in zip(self._subscribing.pop(mid, []), reasons, strict=False):
             if reason.value >= _FAILURE:
-                problem = f"The broker refused a subscription of {self._client_id!r}: {reason}."
-                self._report("Subscribing failed", PeerError(problem, "Check the broker's access rules."))
+                refused = subscription_refused(self._settings, topic_filter, reason.value, str(reason))
+                self._report("Subscribing failed", refused)
         self._check_ready()
 
     def _check_ready(self) -> None:
@@ -384,8 +390,8 @@ class MqttBus:
         if item is None:
             return  # acknowledged twice: no harm
         if found.reason >= _FAILURE:
-            problem = f"The broker did not take a message on {item.topic}: {paho_properties.refusal(found.reason)}."
-            item.settle(PeerError(problem, "Check its access rules and limits."), self._report)
+            reason = paho_properties.refusal(found.reason)
+            item.settle(publication_refused(self._settings, item.topic, found.reason, reason), self._report)
         else:
             item.settle(None, self._report)
         if self._waiting:

@@ -15,121 +15,15 @@ suite fails at once should either move.
 """
 
 import asyncio
-import contextlib
-import socket
 from collections.abc import Callable
 from typing import Any
 
 from paho.mqtt.client import Client
 
+from roost_broker.buffered_socket import BufferedSocket
 from roost_broker.packets import Acknowledged, Published, Unread, puback, read
 
-_READ_BYTES = 65_536
-_WRITE_BYTES = 262_144
-"""Beyond this much unsent paho keeps its packets in its own queue."""
 _ALL = 2**62
-
-
-class BufferedSocket:
-    """A non-blocking TCP socket with a buffer on either side. Of what comes, paho sees only what is lent to it."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self.data = b""
-        """What has come; what lies before `at` is done with."""
-        self.at = 0
-        self.lent = 0
-        """How many bytes from `at` on, come or not, are paho's."""
-        self._ended: OSError | None = None
-        self._eof = False
-        self._out = bytearray()
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing comes any more: the end, or an error."""
-        return self._eof or self._ended is not None
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait for the operating system."""
-        return len(self._out)
-
-    def fill(self) -> None:
-        """Fetch what has come, once."""
-        try:
-            data = self._sock.recv(_READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._ended = error
-            return
-        self._eof = not data
-        self.data = self.data[self.at :] + data
-        self.at = 0
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the operating system takes what is sent, as far as one can tell."""
-        if len(self._out) > _WRITE_BYTES:
-            self.flush()
-        return len(self._out) <= _WRITE_BYTES
-
-    def flush(self) -> None:
-        """Hand over what waits, as far as the operating system takes it. Errors surface in recv()."""
-        if not self._out:
-            return
-        try:
-            sent = self._sock.send(self._out)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._ended = error
-            self._out.clear()
-            return
-        del self._out[:sent]
-
-    def append(self, packet: bytes) -> None:
-        """Put a packet behind what waits. Bounded by the windows of MQTT (so many unacknowledged either way), and for
-        QoS 0, which has none, by `has_room`.
-        """
-        self._out += packet
-
-    # -- the shape paho expects ---------------------------------------------------------------------------------
-
-    def recv(self, size: int) -> bytes:
-        """At most `size` of the bytes fetched and lent; b"" at the end; BlockingIOError when there are none."""
-        at = self.at
-        size = min(size, self.lent)
-        if at < len(self.data) and size > 0:
-            data = self.data[at : at + size]
-            self.at = at + len(data)
-            self.lent -= len(data)
-            return data
-        if self._ended is not None:
-            raise self._ended
-        if self._eof:
-            return b""
-        raise BlockingIOError
-
-    def send(self, data: bytes | bytearray) -> int:
-        """Take everything, or nothing when too much waits already (BlockingIOError)."""
-        if len(self._out) > _WRITE_BYTES:
-            raise BlockingIOError
-        self._out += data
-        return len(data)
-
-    def close(self) -> None:
-        """Send what can be sent, then close."""
-        self.flush()
-        self._sock.close()
-
-    def fileno(self) -> int:
-        """For the event loop."""
-        return self._sock.fileno()
-
-    def setblocking(self, flag: bool) -> None:
-        """Always non-blocking here."""
-        self._sock.setblocking(False)
 
 
 class PahoClient(Client):
@@ -164,6 +58,8 @@ class Wire:
         self._published = published
         self._acknowledged = acknowledged
         self._sock: BufferedSocket | None = None
+        self.failure: OSError | None = None
+        """With what the last connection ended, where it was an error."""
         self._flush_due = False
         self._writer = False
         client.on_socket_open = self._on_open
@@ -232,12 +128,13 @@ class Wire:
 
     def _on_close(self, client: Any, data: Any, sock: Any) -> None:
         number = sock.fileno()
-        if sock is not self._sock:
+        if self._sock is None or sock is not self._sock:
             return  # dropped before, and forgotten
         loop = asyncio.get_running_loop()
         loop.remove_reader(number)
         loop.remove_writer(number)
         self._writer = False
+        self.failure = self._sock.failure
         self._sock = None
 
     def _on_readable(self) -> None:
@@ -285,26 +182,3 @@ class Wire:
 
 def _nothing(client: Any, data: Any, sock: Any) -> None:
     """paho must have this callback, else it writes by itself; `flush` knows when to stop."""
-
-
-async def open_socket(host: str, port: int) -> BufferedSocket:
-    """Connect to the first address of `host` that answers. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    failure: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            # A request waits for nobody's full packet: 44 ms for a single message otherwise.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(sock, address)
-        except OSError as error:
-            sock.close()
-            failure = error
-        except BaseException:  # cancelled by a deadline
-            with contextlib.suppress(OSError):
-                sock.close()
-            raise
-        else:
-            return BufferedSocket(sock)
-    raise failure

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from roost_broker.bus import Bus, Will
@@ -16,6 +17,9 @@ from roost_broker.version import VERSION
 
 State: TypeAlias = Literal["starting", "ready", "failed", "stopped", "gone"]
 S = TypeVar("S", bound=str)
+
+STATE_TOLD: ContextVar[Callable[[str, str], None] | None] = ContextVar("STATE_TOLD", default=None)
+"""Who beside the broker is told each state and its detail: in a service, systemd. Set it before a role is composed."""
 
 
 def role_state(
@@ -61,15 +65,18 @@ class RetainedPresence(Generic[S]):
         self._topic = topic
         self._state: S | None = None
         self._detail = ""
+        self._told = STATE_TOLD.get()
         bus.on_connection(self._on_connection)
 
     def begin(self, state: S) -> None:
         """A state to be published by the first connection."""
         self._state = state
+        self._tell()
 
     def set(self, state: S, detail: str = "") -> "asyncio.Future[None] | None":
         """Publish a state; None when the bus's queue is full (it then follows at the next connection)."""
         self._state, self._detail = state, detail
+        self._tell()
         return self.publish()
 
     def publish(self) -> "asyncio.Future[None] | None":
@@ -80,6 +87,10 @@ class RetainedPresence(Generic[S]):
         with contextlib.suppress(QueueFull):
             return self._bus.publish(self._topic, payload, retain=True)
         return None
+
+    def _tell(self) -> None:
+        if self._told is not None and self._state is not None:
+            self._told(self._state, self._detail)
 
     def _write(self, state: S, detail: str) -> bytes:
         """The message that says so, stamped now."""

@@ -13,6 +13,19 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     port: int = 1883
     username: str | None = None
     password: str | None = None
+    passwords: str = ""
+    """Folder with one secret for each user of this device's broker, made by `roost broker setup`. A role connects under
+    its own name, an operator's command as `operator`. Empty: with `username`, or without any (loopback only)."""
+    operators_port: int = 0
+    """Where `operator` connects when there are `passwords`, with as many sessions as he likes; elsewhere each user has
+    one. 0: the port behind `port`."""
+    ca: str = ""
+    """Trusted certificates (PEM). With it the connection is TLS 1.3; without, it is not encrypted (loopback only)."""
+    certificate: str = ""
+    """Ours, shown to the broker (PEM, with its intermediates); `key` belongs to it."""
+    key: str = ""
+    server_name: str = ""
+    """Whom the broker's certificate must be for; empty: `host`."""
     base: str = "roost"
     """First level or levels of every topic."""
     keepalive_s: int = 10
@@ -44,6 +57,29 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         _check_range("flush_s", self.flush_s, 0, 60)
         needs_name = self.password is not None and self.username is None
         _check(not needs_name, "password", "is given without a username", "Give both or none.")
+        _check_range("operators_port", self.operators_port, 0, 65_535)
+        self._check_secrets()
+
+    @property
+    def for_operators(self) -> int:
+        """The port for the user `operator`."""
+        if not self.passwords:
+            return self.port
+        return self.operators_port or self.port + 1
+
+    def _check_secrets(self) -> None:
+        both = bool(self.passwords) and self.username is not None
+        _check(not both, "passwords", "and broker.username are both given", "Give one of them.")
+        same = bool(self.passwords) and self.for_operators == self.port
+        _check(not same, "operators_port", "is the same as broker.port", "Give another, or leave it out.")
+        beyond = bool(self.passwords) and self.for_operators > 65_535
+        _check(not beyond, "port", "leaves no port behind it", "Use a smaller one, or give broker.operators_port.")
+        halves = bool(self.certificate) != bool(self.key)
+        _check(not halves, "certificate", "and broker.key go together", "Give both or none.")
+        _check(bool(self.ca) or not self.certificate, "certificate", "is given without broker.ca", "Give both.")
+        _check(bool(self.ca) or not self.server_name, "server_name", "is given without broker.ca", "Give both.")
+        for name in ("passwords", "ca", "certificate", "key"):
+            _check("\0" not in getattr(self, name), name, "has a zero byte", "Give a path.")
 
 
 def _check(good: bool, name: str, problem: str, remedy: str) -> None:

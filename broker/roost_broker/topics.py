@@ -1,6 +1,7 @@
 """The topic tree, built and parsed here and nowhere else.
 
-    roost/<node>/availability R · info R · event · roles/<role> R · ota R · request/<verb> · response/<verb>
+    roost/<node>/availability R · info R · event · roles/<role> R · ota R · deadletter
+    roost/<node>/request/<verb> · response/<verb>
     roost/<node>/<task>/raw · input · scores/<model> · results/<requester> · receipts
     roost/<node>/<task>/schedule R · state R · models/<model>/state R · suggestions · deadletter
     roost/<node>/<camera>/motion R · events · snapshot R
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from roost_broker.errors import Misuse
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
-_RESERVED = frozenset({"availability", "info", "health", "event", "roles", "ota", "request", "response"})
+_RESERVED = frozenset({"availability", "info", "health", "event", "roles", "ota", "request", "response", "deadletter"})
 
 
 def check_name(kind: str, name: str) -> str:
@@ -73,6 +74,15 @@ class NodeTopics:
     def request(self, verb: str) -> str:
         """Where the device is asked to do something."""
         return f"{self.root}/request/{check_name('verb', verb)}"
+
+    def response(self, verb: str) -> str:
+        """Where the device answers what it was asked."""
+        return f"{self.root}/response/{check_name('verb', verb)}"
+
+    @property
+    def deadletter(self) -> str:
+        """Where messages to the device as a whole go that nobody could read; each task has its own."""
+        return f"{self.root}/deadletter"
 
     def role(self, role: str) -> str:
         """Retained state of a process that is not a model."""

@@ -4,10 +4,9 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec import structs
 
 from roost_broker.errors import Malformed, Misuse
 from roost_edge.ota.pointers import OtaFolder
@@ -54,7 +53,6 @@ def bundle_of(settings: Settings, role: RoleProcess) -> "tuple[ModelSettings, Bu
 @contextmanager
 def compose_ota(place: "Place", _fault: str) -> "Iterator[Shell]":
     """The agent with everything it needs. Raises `Misuse` where a line has no usable bundle to begin with."""
-    from roost_broker.mqtt import MqttBus
     from roost_broker.worker import Worker
     from roost_edge.ota.device_key import DeviceKey
     from roost_edge.ota.line_shell import LineShell
@@ -80,10 +78,6 @@ def compose_ota(place: "Place", _fault: str) -> "Iterator[Shell]":
     desk = RegistryDesk(ota, store=folder.root, cache=folder.registry)
     thread, slots = Worker("ota"), SupervisedSlots(settings)
 
-    def new_bus() -> MqttBus:
-        broker = structs.replace(settings.broker, session_expiry_s=0)
-        return MqttBus(broker, f"{place.node}-{place.role.name}-schedule")
-
     tasks = tuple(dict.fromkeys(line.task for line in lines))
     schedules = {
         task: TaskSchedules(
@@ -91,7 +85,7 @@ def compose_ota(place: "Place", _fault: str) -> "Iterator[Shell]":
             tuple(line for line in lines if line.task == task),
             schedule.load(Path(settings.tasks[task].schedule)),
             folder,
-            new_bus,
+            partial(place.side_bus, "schedule"),
             place.clock,
         )
         for task in tasks

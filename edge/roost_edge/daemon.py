@@ -1,6 +1,7 @@
 """One role as a process: `python -m roost_edge.daemon ROLE [--task T] [--model M] [--camera C] --settings FILE`.
 
-systemd and the supervisor start this; people use `roost run ROLE`, which becomes it. SIGTERM and SIGINT end it in
+The supervisor starts this; people use `roost run ROLE`, which becomes it. systemd, whose units know a role by its name
+(`--name model-nest-champion`), is told how it stands (`processes.service_manager`). SIGTERM and SIGINT end it in
 order with status 0. A fatal error is one clear line and status 1: it dies loudly and is started again. Misuse
 (settings or arguments that cannot work) is status 2. It imports neither typer nor rich, and what a role needs only
 when it is that role.
@@ -8,17 +9,27 @@ when it is that role.
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
+import random
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from roost_broker.clock import SECOND
 from roost_broker.errors import Misuse, RoostError
+from roost_broker.presence import STATE_TOLD
 from roost_broker.stopping import told_to_stop
 from roost_edge import logs
 from roost_edge.processes import own_process as process
+from roost_edge.processes import patience
+from roost_edge.processes.named import named, standing_of
 from roost_edge.processes.plan import KINDS, RoleProcess, resolve
+from roost_edge.processes.service_manager import ServiceManager, Watched
 from roost_edge.processes.slots import Standing, placed
+from roost_edge.processes.succession import python_of
 from roost_edge.roles import compose
 from roost_edge.settings import loading
 from roost_edge.settings.device import Settings
@@ -32,7 +43,12 @@ MISUSE = 2
 def parser() -> argparse.ArgumentParser:
     """The arguments, as `roost run` passes them on."""
     arguments = argparse.ArgumentParser(prog="roost run", description="Run one role in the foreground.")
-    arguments.add_argument("role", choices=KINDS, help="which role")
+    arguments.add_argument("role", choices=KINDS, nargs="?", help="which role")
+    arguments.add_argument(
+        "--name",
+        default="",
+        help="which role, by its whole name: for a unit of systemd, where a slot that is not to run ends in order",
+    )
     arguments.add_argument(
         "--settings", type=Path, required=True, metavar="FILE", help="settings of this device (TOML)"
     )
@@ -53,27 +69,99 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
-async def run(role_settings: Settings, role: RoleProcess, fault: str, *, standing: Standing = "alone") -> None:
-    """Compose the role and run it until a signal arrives or it fails."""
+async def run(
+    role_settings: Settings,
+    role: RoleProcess,
+    fault: str,
+    *,
+    standing: Standing = "alone",
+    service: ServiceManager | None = None,
+) -> None:
+    """Compose the role and run it until a signal arrives or it fails. `service` is told how it stands."""
     stop = told_to_stop()
+    service = service or ServiceManager({})
+    STATE_TOLD.set(service.told)
     with compose(role_settings, role, fault=fault, standing=standing) as shell:
         log.info("begins", extra={"fields": {"pid": os.getpid()}})
-        await shell.run(stop)
+        beside = [
+            asyncio.create_task(service.ping(shell.stuck if isinstance(shell, Watched) else lambda: "")),
+            asyncio.create_task(_tell_stopping(service, stop)),
+        ]
+        try:
+            await shell.run(stop)
+        finally:
+            for task in beside:
+                task.cancel()
     if not stop.is_set():
         raise RoostError("The role ended by itself.", "See the lines before this one for the cause.")
     log.info("stopped in order")
 
 
+async def _tell_stopping(service: ServiceManager, stop: asyncio.Event) -> None:
+    await stop.wait()
+    service.stopping()
+
+
+def run_named(options: argparse.Namespace) -> int:
+    """As a unit of systemd: the role of that name, where it is to run. Returns the exit status."""
+    service = ServiceManager()
+    if service.listens:
+        faulthandler.enable()  # the watchdog ends a hung process by SIGABRT: the journal then has where it hung
+    _wait_after_failures(service)
+    settings = loading.load(options.settings)
+    role = named(settings, options.name)
+    logs.setup(role.name, settings.node.log_level)
+    standby = Path(os.environ.get("ROOST_STANDBY", "/run/roost/standby"), role.name).exists()
+    found = standing_of(settings, role, standby=standby)
+    if found is None:
+        service.nothing_to_do("not needed now: another slot does this work")
+        log.info("another slot does this work; nothing to do")
+        return 0
+    _become(python_of(settings.layout, role))
+    asyncio.run(run(settings, role, options.fault, standing=found[1], service=service))
+    return 0
+
+
+def _wait_after_failures(service: ServiceManager) -> None:
+    """Before anything that can fail, the settings too: see `patience`."""
+    folder = os.environ.get("RUNTIME_DIRECTORY", "")
+    if not folder:
+        return
+    now = time.monotonic_ns()
+    begins = patience.remembered(Path(folder), patience.UNDER_SYSTEMD, now, random.random())  # noqa: S311  # a spread, not a secret
+    if begins.started_ns > now:
+        wait_s = (begins.started_ns - now) / SECOND
+        service.status(f"ended {begins.failures} times in a row; waits {wait_s:.1f} s")
+        time.sleep(wait_s)
+
+
+def _become(python: str) -> None:
+    """Go on as another Python, where a hand-over said so (`roost upgrade --python`)."""
+    if not python or python == sys.executable:
+        return
+    if not Path(python).is_file():
+        log.error("there is no Python at %s any more; this one goes on", python)
+        return
+    environment = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
+    # Without the folder, or this one start would count as two.
+    os.execve(python, [python, "-m", "roost_edge.daemon", *sys.argv[1:]], environment)  # noqa: S606  # no shell
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    options = parser().parse_args(arguments)
-    logs.setup(options.role)
+    arguments_parser = parser()
+    options = arguments_parser.parse_args(arguments)
+    if bool(options.role) == bool(options.name):
+        arguments_parser.error("name one role: its kind (ROLE), or its whole name (--name)")
+    logs.setup(options.role or options.name)
     try:
         if options.die_with:
             process.die_with_parent(options.die_with)
+        if options.name:
+            return run_named(options)
         loaded = loading.load(options.settings)
-        named = {"task": options.task, "model": options.model, "camera": options.camera}
-        role = resolve(loaded, options.role, **named, replica=options.replica)
+        which = {"task": options.task, "model": options.model, "camera": options.camera}
+        role = resolve(loaded, options.role, **which, replica=options.replica)
         slot = {"a": "", "b": "b"}.get(options.slot)
         role, standing = placed(loaded.layout, role, slot, standby=options.standby)
         logs.setup(role.name, loaded.node.log_level)

@@ -13,13 +13,17 @@ from msgspec import structs
 
 from roost_broker.bus import Will
 from roost_broker.clock import Clock, SystemClock
+from roost_broker.credentials import as_user
 from roost_broker.errors import Misuse
 from roost_broker.frames import FrameStore
 from roost_broker.mqtt import MqttBus
 from roost_broker.presence import role_will
+from roost_broker.role_access import session_user
 from roost_broker.sessions import next_session
+from roost_broker.settings import BrokerSettings
 from roost_broker.topics import NodeTopics, TaskTopics
 from roost_broker.tracing import Tracer
+from roost_edge.compose_desk import compose_desk
 from roost_edge.compose_gateway import compose_gateway
 from roost_edge.compose_ota import bundle_of, compose_ota
 from roost_edge.processes import slots
@@ -81,8 +85,9 @@ class Place:
         `kept`: the broker keeps what comes while the role is away.
         """
         will = will or role_will(self.device, self.role.name, self.session, self.clock)
-        broker = self.settings.broker if kept else structs.replace(self.settings.broker, session_expiry_s=0)
-        return MqttBus(broker, f"{self.node}-{self.role.name}", will=will, receive_maximum=receive_maximum)
+        return MqttBus(
+            self._broker("", kept=kept), f"{self.node}-{self.role.name}", will=will, receive_maximum=receive_maximum
+        )
 
     def remember_in_charge(self, name: str) -> None:
         """From a transition token on the process called `name` is in charge."""
@@ -90,8 +95,13 @@ class Place:
 
     def side_bus(self, name: str, *, kept: bool = False) -> MqttBus:
         """A second session of the role, without a will. `kept` as with `bus`."""
-        broker = self.settings.broker if kept else structs.replace(self.settings.broker, session_expiry_s=0)
-        return MqttBus(broker, f"{self.node}-{self.role.name}-{name}")
+        return MqttBus(self._broker(name, kept=kept), f"{self.node}-{self.role.name}-{name}")
+
+    def _broker(self, session: str, *, kept: bool) -> BrokerSettings:
+        """The broker as this role's session reaches it: under a name of its own."""
+        name = self.role.name
+        broker = as_user(self.settings.broker, session_user(name, session), secret_of=name)
+        return broker if kept else structs.replace(broker, session_expiry_s=0)
 
 
 def _tracer(place: Place, bus: MqttBus, component: str, topics: TaskTopics) -> Tracer:
@@ -329,5 +339,6 @@ _MAKERS: dict[Kind, Callable[[Place, str], AbstractContextManager[Shell]]] = {
     "alerts": _alerts,
     "proxy": _proxy,
     "gateway": compose_gateway,
+    "desk": compose_desk,
     "ota": compose_ota,
 }

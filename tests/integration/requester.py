@@ -35,7 +35,6 @@ from roost_broker.messages import (
     with_fields,
 )
 from roost_broker.mqtt import MqttBus
-from roost_broker.settings import BrokerSettings
 from roost_rendezvous import schedule as schedules
 from roost_rendezvous.schedule import Schedule
 
@@ -59,7 +58,7 @@ class Requester:
         self.counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self.told: list[Message] = []
         self._news = asyncio.Event()
-        self.bus = MqttBus(BrokerSettings(port=device.broker.port, session_expiry_s=600), f"{NODE}-{task}-{name}")
+        self.bus = MqttBus(structs.replace(device.broker.settings(), session_expiry_s=600), f"{NODE}-{task}-{name}")
         self.bus.subscribe(self.topics.input, self._input)
         for topic in (
             *(self.address, self.topics.all_scores, self.topics.receipts, self.topics.all_model_states),

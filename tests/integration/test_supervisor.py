@@ -33,6 +33,7 @@ ROLES = {
     "decoy-henhouse",
     "monitor",
     "alerts",
+    "desk",
     "model-henhouse-bright",
     "injector-henhouse",
     "capture-nest",

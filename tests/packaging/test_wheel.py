@@ -40,6 +40,14 @@ def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
 
 
+def test_wheel_carries_the_units_of_a_device(wheel: zipfile.ZipFile) -> None:
+    folder = ROOT / "systemd"
+    wanted = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert "roost-model@.service" in wanted
+    for name in wanted:
+        assert wheel.read(f"roost_edge/units/data/{name}") == (folder / name).read_bytes()
+
+
 def test_wheel_offers_the_one_command(wheel: zipfile.ZipFile) -> None:
     (entry,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     assert wheel.read(entry).decode().split() == ["[console_scripts]", "roost", "=", "roost_provisioning.cli:main"]

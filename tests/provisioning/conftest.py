@@ -1,1 +1,9 @@
-"""What needs a whole operating system: images, guests, systemd, playbooks. `scripts/test --provisioning`."""
+"""What needs a whole operating system: images, guests, systemd, playbooks. `scripts/test --provisioning`.
+
+Lets the tests of this folder import the helpers beside them (importlib import mode does not).
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

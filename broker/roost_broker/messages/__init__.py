@@ -10,6 +10,7 @@ version does not know are ignored by the structs; whoever passes a message on pa
 uses `with_fields`), so unknown fields are kept.
 """
 
+from roost_broker.messages.desk import Ask, Reply
 from roost_broker.messages.device import (
     Alert,
     Availability,
@@ -80,6 +81,7 @@ __all__ = [
     "Agreement",
     "Alert",
     "Answer",
+    "Ask",
     "Availability",
     "Count",
     "DeadLetter",
@@ -116,6 +118,7 @@ __all__ = [
     "Positive",
     "Provenance",
     "Receipt",
+    "Reply",
     "Request",
     "Result",
     "RoleState",

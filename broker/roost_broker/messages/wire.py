@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from roost_broker.errors import Malformed
+from roost_broker.messages.desk import Ask, Reply
 from roost_broker.messages.device import (
     Alert,
     Availability,
@@ -50,6 +51,8 @@ Message: TypeAlias = (
     | OtaState
     | OtaOrder
     | Suggestion
+    | Ask
+    | Reply
 )
 MESSAGE_TYPES: tuple[type[Struct], ...] = (
     Request,
@@ -73,6 +76,8 @@ MESSAGE_TYPES: tuple[type[Struct], ...] = (
     OtaState,
     OtaOrder,
     Suggestion,
+    Ask,
+    Reply,
 )
 
 _encoder = msgspec.json.Encoder()

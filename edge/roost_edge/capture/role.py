@@ -39,6 +39,8 @@ from roost_edge.sources.frame import CameraFailed, Frame, FrameSource
 _OPENING_S = 30.0
 """A camera may take longer to open than to deliver: a network stream, libraries from a slow card."""
 _LAST_WRITES_S = 5.0
+_STUCK_AFTER_S = 5.0
+"""A camera that should have been given up on so long ago was not: then this loop is not to be trusted either."""
 _A_PICTURE = MotionVerdict(moving=True, area=1.0, box=None, reason="motion")
 """Of sources that deliver pictures, not film: each is an event."""
 
@@ -110,7 +112,16 @@ class Capture:
         bus.on_connection(self._on_connection)
         self._last_accepted_ns: int | None = None
         self._finished = ""
+        self._camera_due_ns: int | None = None
+        """When the camera is given up on; None while nobody waits for it."""
         self._fatal: asyncio.Future[None] | None = None
+
+    def stuck(self) -> str:
+        """For the watchdog: rule 3 ends a role whose camera hangs; where even that failed, systemd does."""
+        due = self._camera_due_ns
+        if due is None or self._clock.monotonic_ns() < due + int(_STUCK_AFTER_S * SECOND):
+            return ""
+        return f"{self._source.describe()} hangs, and this process did not end of it."
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; raises what ended the role before (a camera that failed, a disk that is full)."""
@@ -212,12 +223,14 @@ class Capture:
         return await self._bounded(self._camera_thread.call(self._read_and_judge), self._settings.stall_s)
 
     async def _bounded(self, work: "asyncio.Future[T]", seconds: float) -> T:
+        self._camera_due_ns = self._clock.monotonic_ns() + int(seconds * SECOND)
         await asyncio.wait({work}, timeout=seconds)
         if not work.done():  # its thread may hang for ever, and is left behind
             raise CameraFailed(
                 f"{self._source.describe()} has delivered nothing for {seconds:g} s.",
                 "The process is restarted; if this repeats, check power, cable or network of the camera.",
             )
+        self._camera_due_ns = None
         return work.result()
 
     def _read_and_judge(self) -> tuple[Frame, MotionVerdict] | None:

@@ -6,13 +6,17 @@ from typing import Annotated
 import typer
 
 from roost_edge.cli import (
+    broker,
     bundle,
     centre,
     config,
     dataset,
     decide,
     demo,
+    doctor,
+    enrol,
     evaluate,
+    firstboot,
     fleet,
     label,
     lifecycle,
@@ -28,6 +32,7 @@ from roost_edge.cli import (
     state,
     trace,
     train,
+    units,
     upgrade,
 )
 from roost_edge.cli.output import EXIT_CODES, Json
@@ -42,10 +47,12 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich alone would double the time `roost --help` takes
     pretty_exceptions_enable=False,  # `complain` prints cause and next step instead
 )
+app.add_typer(broker.app, name="broker")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(config.app, name="config")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(model.app, name="model")
+app.add_typer(enrol.app, name="enrol")
 app.add_typer(ota.app, name="ota")
 app.add_typer(state.app, name="state")
 app.add_typer(label.app, name="label")
@@ -55,13 +62,16 @@ app.add_typer(fleet.app, name="fleet")
 app.add_typer(registry.app, name="registry")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(lifecycle.app, name="lifecycle")
+app.add_typer(units.app, name="units")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("decide", epilog=EXIT_CODES)(decide.decide)
+app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 app.command("replay", epilog=EXIT_CODES)(replay.replay)
 app.command("evaluate", epilog=EXIT_CODES)(evaluate.evaluate)
 app.command("trace", epilog=EXIT_CODES)(trace.trace)
 app.command("mirror", epilog=EXIT_CODES)(mirror.mirror)
 app.command("demo", context_settings=_PASS_ON, add_help_option=False)(demo.demo)
+app.command("firstboot", epilog=EXIT_CODES)(firstboot.firstboot)
 app.command("up", epilog=EXIT_CODES)(run.up)
 app.command("upgrade", epilog=EXIT_CODES)(upgrade.upgrade)
 app.command("train", epilog=EXIT_CODES)(train.train)

@@ -76,12 +76,13 @@ def _address(device: "Settings") -> tuple[str, int, str]:
 
 def _origin(text: str, node: str) -> tuple["BrokerSettings", str, Path | None]:
     """Production's broker, node name and folder of frames, from a settings file or HOST:PORT."""
+    from roost_broker.credentials import WATCHER, as_user
     from roost_broker.settings import BrokerSettings
     from roost_edge.settings import loading
 
     if Path(text).is_file():
         device = loading.load(Path(text))
-        return device.broker, device.node.name, device.layout.frames
+        return as_user(device.broker, WATCHER), device.node.name, device.layout.frames
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit():
         raise Misuse(f"{text!r} is neither a settings file nor HOST:PORT.", "For example --from 127.0.0.1:1884.")
@@ -114,6 +115,7 @@ def _mirror(
     streams: "list[Stream]",
     frames: Path | None,
 ) -> "Mirror":
+    from roost_broker.credentials import as_operator
     from roost_broker.frames import FrameStore
     from roost_broker.mirror import Mirror, Shelves
     from roost_broker.mqtt import MqttBus
@@ -125,7 +127,7 @@ def _mirror(
     name = f"mirror-{os.getpid()}"
     return Mirror(
         MqttBus(structs.replace(there, session_expiry_s=0), name),
-        MqttBus(structs.replace(here.broker, session_expiry_s=0), name),
+        MqttBus(structs.replace(as_operator(here.broker), session_expiry_s=0), name),
         origin=NodeTopics(node, there.base),
         copy=here.topics,
         tasks=tasks,

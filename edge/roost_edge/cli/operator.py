@@ -48,9 +48,10 @@ def with_broker(settings: "Settings", work: Callable[["MqttBus"], Awaitable[T]],
     """
     from msgspec import structs
 
+    from roost_broker.credentials import as_operator
     from roost_broker.mqtt import MqttBus
 
-    broker = structs.replace(settings.broker, session_expiry_s=0)
+    broker = structs.replace(as_operator(settings.broker), session_expiry_s=0)
     bus = MqttBus(broker, f"{settings.node.name}-operator-{os.getpid()}")
 
     async def bounded() -> T:

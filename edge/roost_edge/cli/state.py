@@ -74,11 +74,12 @@ async def _told(device: Any, tasks: list[str]) -> dict[str, Any]:
     from msgspec import structs
 
     from roost_broker.bus import Delivery
+    from roost_broker.credentials import as_operator
     from roost_broker.errors import Malformed
     from roost_broker.messages import InjectedState, decode
     from roost_broker.mqtt import MqttBus
 
-    broker = structs.replace(device.broker, session_expiry_s=0)
+    broker = structs.replace(as_operator(device.broker), session_expiry_s=0)
     bus = MqttBus(broker, f"{device.node.name}-operator-{os.getpid()}")
     told: dict[str, Any] = {}
     complete = asyncio.Event()

@@ -80,6 +80,7 @@ async def _hand_over(device: "Settings", role: "RoleProcess", path: Path, python
     from msgspec import structs
 
     from roost_broker.clock import MS, SECOND, SystemClock
+    from roost_broker.credentials import as_operator
     from roost_broker.mqtt import MqttBus
     from roost_rendezvous.handover.conducting import HandOver
     from roost_rendezvous.handover.conductor import HandoverPolicy
@@ -87,7 +88,7 @@ async def _hand_over(device: "Settings", role: "RoleProcess", path: Path, python
     # Its own times, and a margin for a machine that is busy.
     own = device.tasks[role.task].rendezvous
     policy = HandoverPolicy(finish_ns=min((own.grace_ms + own.early_ms) * MS + 60 * SECOND, 3600 * SECOND))
-    broker = structs.replace(device.broker, session_expiry_s=0)
+    broker = structs.replace(as_operator(device.broker), session_expiry_s=0)
     handing_over = HandOver(
         MqttBus(broker, f"{device.node.name}-upgrade-{os.getpid()}"),
         device.task_topics(role.task),

@@ -28,13 +28,21 @@ _LOOK_S = 0.25
 class Server:
     """A command that goes on in the background. What it says goes into its log."""
 
-    def __init__(self, words: Sequence[str], *, folder: Path, log: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        *,
+        folder: Path,
+        log: Path,
+        environment: dict[str, str],
+        program: Sequence[str] = _ROOST,
+    ) -> None:
         self.words = words
         self.log = log
         tether = (sys.executable, "-m", "roost_edge.demo_loop.tethered", str(os.getpid()))
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [*tether, *_ROOST, *words],
+                [*tether, *program, *words],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -70,9 +78,12 @@ class Server:
 
 
 class Commands:
-    """Runs commands in `folder`. `say` gets what a person should see of them."""
+    """Runs commands in `folder`. `say` gets what a person should see of them. `program` is what `roost` stands for."""
 
-    def __init__(self, folder: Path, say: Say, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, say: Say, environment: dict[str, str] | None = None, program: Sequence[str] = _ROOST
+    ) -> None:
+        self._program = program
         self._folder = folder
         self._say = say
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "110", **(environment or {})}
@@ -87,7 +98,7 @@ class Commands:
             self._say(f"$ roost {shlex.join(texts)}")
         self.count += 1
         done = subprocess.run(
-            [*_ROOST, *texts],
+            [*self._program, *texts],
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -115,7 +126,11 @@ class Commands:
         texts = [str(word) for word in words]
         self._say(f"$ roost {shlex.join(texts)} &")
         server = Server(
-            texts, folder=self._folder, log=self._folder / "logs" / f"{name}.log", environment=self._environment
+            texts,
+            folder=self._folder,
+            log=self._folder / "logs" / f"{name}.log",
+            environment=self._environment,
+            program=self._program,
         )
         self._servers.append(server)
         return server

@@ -50,7 +50,8 @@ class SupervisedSlots:
     async def _ask(self, do: str, line: Line, slot: Slot) -> None:
         wish = {"do": do, "role": _role(line, slot)}
         if await control.ask(self._settings.layout.control, wish, timeout_s=_PATIENCE_S) is None:
-            raise PeerError("No supervisor runs here.", "Start the device with `roost up`.")
+            remedy = "Start the device with `roost up`; under systemd: systemctl start roost-units.socket."
+            raise PeerError("No supervisor runs here.", remedy)
 
 
 def _role(line: Line, slot: Slot) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +23,8 @@ Answer: TypeAlias = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 _LONGEST_LINE = 64_000
 _PATIENCE_S = 5.0
+_KEPT: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+"""Since Python 3.13 a server that ends removes its socket's file, whoever made that."""
 
 
 class Control:
@@ -32,9 +35,17 @@ class Control:
         self._answer = answer
         self._server: asyncio.Server | None = None
         self._stack = contextlib.ExitStack()
+        self._given = False
 
-    async def open(self) -> bool:
-        """Whether this supervisor listens now. Raises OSError when the folder cannot be used."""
+    async def open(self, given: socket.socket | None = None) -> bool:
+        """Whether this supervisor listens now. Raises OSError when the folder cannot be used.
+
+        `given` listens already, for whoever keeps it when this one is gone (a socket unit of systemd).
+        """
+        if given is not None:
+            self._server = await asyncio.start_unix_server(self._serve, sock=given, limit=_LONGEST_LINE, **_KEPT)
+            self._given = True
+            return True
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if await _is_served(self._path):
             return False
@@ -56,7 +67,8 @@ class Control:
         if self._server is not None:
             server, self._server = self._server, None
             server.close()
-            self._path.unlink(missing_ok=True)
+            if not self._given:
+                self._path.unlink(missing_ok=True)
             self._stack.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -12,7 +12,7 @@ from roost_broker.topics import check_name
 from roost_edge.settings.device import Settings
 
 Kind: TypeAlias = Literal[
-    "rendezvous", "decoy", "monitor", "alerts", "gateway", "model", "injector", "proxy", "ota", "capture"
+    "rendezvous", "decoy", "monitor", "alerts", "gateway", "desk", "model", "injector", "proxy", "ota", "capture"
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _STAGE: dict[Kind, int] = {
@@ -25,13 +25,14 @@ _STAGE: dict[Kind, int] = {
     "alerts": 3,
     "monitor": 3,
     "ota": 0,
+    "desk": 0,
     "gateway": 4,  # it carries away what all others said
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RoleProcess:
-    """One process. Alerts and monitor serve the whole device, a camera its own task, everything else the task named."""
+    """One process. Some serve the whole device (alerts, desk …), a camera its own task, all others the task named."""
 
     kind: Kind
     task: str = ""
@@ -76,6 +77,7 @@ def plan(settings: Settings) -> tuple[RoleProcess, ...]:
     roles += [RoleProcess("decoy", task) for task in tasks]
     roles += [RoleProcess("monitor"), RoleProcess("alerts")] if tasks else []
     roles += [RoleProcess("gateway")] if settings.gateway is not None else []
+    roles += [RoleProcess("desk")] if tasks else []
     roles += [
         RoleProcess("model", task, name, replica=number)
         for task in tasks

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from msgspec import structs
 
+from roost_broker.credentials import as_user
 from roost_broker.durable import write_durably
 from roost_broker.errors import Misuse, RoostError
 from roost_broker.mqtt import MqttBus
+from roost_broker.role_access import session_user
 from roost_edge.processes.plan import RoleProcess
 from roost_edge.processes.slots import in_charge, other
 from roost_edge.settings.device import DataLayout, Settings
@@ -55,9 +57,7 @@ class Successors:
 
     def python(self, role: RoleProcess) -> str:
         """With which Python a slot runs; empty = the supervisor's own."""
-        with suppress(OSError, ValueError):
-            return self._python_path(role).read_text(encoding="utf-8").strip()
-        return ""
+        return python_of(self._layout, role)
 
     async def forget_sessions(self, settings: Settings, roles: Sequence[RoleProcess]) -> None:
         """A hand-over that was cut off may have left sessions for which the broker collects messages for nobody."""
@@ -68,14 +68,26 @@ class Successors:
                     await forget_session(settings, unused.name)
 
     def _python_path(self, role: RoleProcess) -> Path:
-        return self._layout.slot(f"{role.name}.python")
+        return _python_path(self._layout, role)
+
+
+def python_of(layout: DataLayout, role: RoleProcess) -> str:
+    """With which Python a slot runs since its hand-over; empty = that of everybody else."""
+    with suppress(OSError, ValueError):
+        return _python_path(layout, role).read_text(encoding="utf-8").strip()
+    return ""
+
+
+def _python_path(layout: DataLayout, role: RoleProcess) -> Path:
+    return layout.slot(f"{role.name}.python")
 
 
 async def forget_session(settings: Settings, role: str) -> None:
     """Let the broker forget the sessions of a role whose process has ended. Raises `RoostError`."""
-    broker = structs.replace(settings.broker, session_expiry_s=0)
-    for session in (role, f"{role}-scores"):  # the second is that of a rendezvous server for what models say
-        bus = MqttBus(broker, f"{settings.node.name}-{session}")
+    for session in ("", "scores"):  # the second is that of a rendezvous server for what models say
+        own = as_user(settings.broker, session_user(role, session), secret_of=role)
+        broker = structs.replace(own, session_expiry_s=0)
+        bus = MqttBus(broker, "-".join(part for part in (settings.node.name, role, session) if part))
         try:
             async with asyncio.timeout(broker.connect_timeout_s):
                 await bus.start()

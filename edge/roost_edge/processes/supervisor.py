@@ -26,6 +26,7 @@ from msgspec import structs
 
 from roost_broker.bus import Bus
 from roost_broker.clock import MS, SECOND, Clock, SystemClock
+from roost_broker.credentials import as_operator
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.mqtt import MqttBus
 from roost_edge.logs import readable
@@ -232,7 +233,7 @@ class Supervisor:
     async def _follow_states(self) -> None:
         broker = self.settings.broker
         # Nobody waits for what the supervisor missed while it was away: its session ends with its connection.
-        eyes = structs.replace(broker, session_expiry_s=0)
+        eyes = structs.replace(as_operator(broker), session_expiry_s=0)
         self._bus = MqttBus(eyes, f"{self.settings.node.name}-supervisor-{os.getpid()}")
         both = (*self.roles, *(other(role) for role in self.roles if role.has_slots), *candidates(self.settings))
         self._readiness = Readiness(self._bus, self.settings.topics, both)

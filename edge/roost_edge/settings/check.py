@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from roost_broker.errors import RoostError
 from roost_broker.toml_lines import LineMap
+from roost_edge.broker_setup.users import users
 from roost_edge.processes.plan import plan
 from roost_edge.settings.device import Settings, TaskSettings
 from roost_edge.settings.explain import SettingsError
@@ -25,6 +26,7 @@ from roost_rendezvous import schedule
 from roost_rendezvous.schedule import doubts
 
 Level: TypeAlias = Literal["error", "warning"]
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 LEAST_FREE_BYTES = 500_000_000
 """Less than this on the data folder's disk is worth a warning, whatever the budgets say."""
@@ -57,6 +59,14 @@ def _finding(level: Level, line: int, field: str, problem: str, remedy: str) -> 
     return Finding(level=level, line=line, field=field, problem=problem, remedy=remedy)
 
 
+def _is_there(path: Path) -> bool:
+    """Also where this user may not look."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
+
+
 class _Checks:
     def __init__(self, path: Path, settings: Settings, lines: LineMap) -> None:
         self._path = path
@@ -65,6 +75,7 @@ class _Checks:
 
     def all(self) -> Iterator[Finding]:
         yield from self._file()
+        yield from self._broker()
         yield from self._roles()
         for name, task in self._settings.tasks.items():
             yield from self._schedule(name, task)
@@ -84,6 +95,33 @@ class _Checks:
                 "this file holds a password and everybody on this machine can read it.",
                 f"chmod o-r {self._path}",
             )
+
+    def _broker(self) -> Iterator[Finding]:
+        """Passwords and certificates: made on the device, so where settings are only written they may be missing."""
+        broker = self._settings.broker
+        if broker.passwords and not _is_there(Path(broker.passwords)):
+            yield self._say(
+                "warning",
+                ("broker", "passwords"),
+                f"there is no folder {broker.passwords}; without it no role can connect.",
+                "On the device, as root: roost broker setup.",
+            )
+        for name in ("ca", "certificate", "key"):
+            path = getattr(broker, name)
+            if path and not _is_there(Path(path)):
+                yield self._say("warning", ("broker", name), f"there is no file {path}.", "Bring a PEM file there.")
+        if (broker.password or broker.passwords) and not broker.ca and broker.host not in _LOOPBACK:
+            yield self._say(
+                "warning",
+                ("broker", "host"),
+                f"the password goes to {broker.host} over the network, readable for everybody on the way.",
+                "Use TLS: broker.port of the listener outside, broker.ca and a certificate (docs/broker.md).",
+            )
+        if broker.passwords:
+            try:
+                users(self._settings)
+            except RoostError as error:
+                yield self._say("error", ("mosquitto",), error.problem, error.remedy)
 
     def _roles(self) -> Iterator[Finding]:
         try:

@@ -1,7 +1,8 @@
 """All settings of one device in one TOML file, as values; `loading` reads them and says what is wrong, and where.
 
     [node]                       name, data folder, QA
-    [broker]                     where Mosquitto listens
+    [broker]                     where Mosquitto listens, and as whom a role comes
+    [mosquitto]                  this device's own Mosquitto, as `roost broker setup` configures it
     [tasks.<task>]               its schedule (which holds the SLA) and its rendezvous
     [tasks.<task>.models.<name>] which bundle
     [tasks.<task>.state.<name>]  one value of external state
@@ -11,6 +12,7 @@
     [traces]                     which requests are traced, and how much of it is kept
     [gateway]                    how messages reach the centre, if this section is there
     [ota]                        where new bundles come from, if this section is there
+    [desk]                       how long the device may examine itself when it is asked to
 
 Relative paths are relative to the folder of the settings file, not to where a command is run. A setting that is not
 known is an error, not a comment: a misspelt one would otherwise silently do nothing. Each part's struct lives beside
@@ -24,14 +26,17 @@ from typing import Literal
 from msgspec import Struct, field
 
 from roost_broker.gateway.settings import GatewaySettings
+from roost_broker.mosquitto_device import DeviceBrokerSettings
 from roost_broker.settings import BrokerSettings
 from roost_broker.topics import CameraTopics, NodeTopics, TaskTopics
 from roost_edge.alerts.settings import AlertSettings
 from roost_edge.capture.settings import CaptureSettings
+from roost_edge.desk.settings import DeskSettings
 from roost_edge.motion.settings import MotionSettings
 from roost_edge.ota.lines import Line
 from roost_edge.ota.settings import OtaSettings
 from roost_edge.sources.settings import CameraSettings
+from roost_edge.units.settings import UnitSettings
 from roost_models.archive.settings import ArchiveSettings
 from roost_rendezvous.injector.settings import StateValue
 from roost_rendezvous.proxy.settings import ProxySettings
@@ -43,7 +48,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The device itself."""
 
     name: str
-    """Its level in every topic: letters, digits, '-' and '_'."""
+    """Its level in every topic: letters, digits, '-' and '_'. "@identity": the name that enrolment gave it."""
     data: str = "roost-data"
     """Folder of everything that is kept: frames, archive, request logs, journals, logs."""
     qa: bool = False
@@ -62,8 +67,17 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Name of a tag: requests with the same value go to the same replica, in order. Empty: whoever is next."""
     ota: str = ""
     """Name of a bundle in the registry: the model is kept up to date by it. Empty: it stays as it is."""
+    memory_mb: int = 160
+    """Under systemd each of its processes is ended beyond so much, and started again. A small one takes 40, most of
+    it Python; three of 160 fit a device with 512 MB as bounds, not as what they use."""
+    cpu_percent: int = 100
+    """Under systemd each of its processes gets at most so much; 100 is one core, and a Pi has four."""
 
     def __post_init__(self) -> None:
+        if not 32 <= self.memory_mb <= 65_536:
+            raise ValueError("memory_mb is between 32 and 65536")
+        if not 1 <= self.cpu_percent <= 6_400:
+            raise ValueError("cpu_percent is between 1 and 6400; 100 is one core")
         if not 1 <= self.replicas <= 64:
             raise ValueError("replicas is between 1 and 64")
         if self.key and self.replicas == 1:
@@ -101,6 +115,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     node: NodeSettings
     broker: BrokerSettings = field(default_factory=BrokerSettings)
+    mosquitto: DeviceBrokerSettings = field(default_factory=DeviceBrokerSettings)
     tasks: dict[str, TaskSettings] = field(default_factory=dict)
     cameras: dict[str, CameraSection] = field(default_factory=dict)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
@@ -112,6 +127,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateway to the centre, where this section is there (an empty one reaches a centre on this machine)."""
     ota: OtaSettings | None = None
     """The OTA agent, where this section is there."""
+    desk: DeskSettings = field(default_factory=DeskSettings)
+    units: UnitSettings = field(default_factory=UnitSettings)
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -202,6 +219,11 @@ class DataLayout:
     def slot(self, role: str) -> Path:
         """Which process of a role that can hand over is in charge (see `roost_edge.processes.slots`)."""
         return self.data / "slots" / role
+
+    @property
+    def identity(self) -> Path:
+        """Key, certificate, trust bundle (see `roost_edge.enrolment.folder`)."""
+        return self.data / "identity"
 
     @property
     def control(self) -> Path:

@@ -11,14 +11,18 @@ from roost_broker.errors import Misuse
 from roost_broker.toml_lines import LineMap
 from roost_edge.settings.device import Settings
 from roost_edge.settings.explain import SettingsError, explain, explain_refusal
+from roost_edge.settings.node_name import with_node_name
 from roost_edge.settings.rules import disagreements
 from roost_rendezvous import schedule
 
 MAX_FILE_BYTES = 1_000_000
 
 
-def load(path: Path) -> Settings:
-    """Read a settings file. Raises `SettingsError` with file, line, field and remedy."""
+def load(path: Path, *, unnamed: str = "") -> Settings:
+    """Read a settings file. Raises `SettingsError` with file, line, field and remedy.
+
+    `unnamed`: the name of a device whose settings say "@identity" and that has not enrolled yet (an image's tree).
+    """
     document, lines = read_document(path)
     try:
         settings = msgspec.convert(document, Settings)
@@ -26,6 +30,7 @@ def load(path: Path) -> Settings:
         raise explain(error, document, Settings, path, lines) from error
     except Misuse as error:
         raise explain_refusal(error, document, Settings, path, lines) from error
+    settings = with_node_name(settings, path, lines, unnamed)
     for fault in disagreements(settings):
         raise SettingsError(path, lines.line(fault.where), ".".join(fault.where), fault.problem, fault.remedy)
     return _with_deadlines(_with_absolute_paths(settings, path.resolve().parent), document)
@@ -125,4 +130,11 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
         files = ("ca", "certificate", "key", "credentials", "password_file")
         found = {name: absolute(path) for name in files if (path := getattr(gateway.centre, name))}
         gateway = structs.replace(gateway, centre=structs.replace(gateway.centre, **found))
-    return structs.replace(settings, node=node, tasks=tasks, cameras=cameras, gateway=gateway, ota=ota)
+    secrets = ("passwords", "ca", "certificate", "key")
+    broker = structs.replace(
+        settings.broker, **{name: absolute(path) for name in secrets if (path := getattr(settings.broker, name))}
+    )
+    own = settings.mosquitto
+    mosquitto = structs.replace(own, files=absolute(own.files), folder=absolute(own.folder) if own.folder else "")
+    changed = {"node": node, "tasks": tasks, "cameras": cameras, "gateway": gateway, "ota": ota}
+    return structs.replace(settings, **changed, broker=broker, mosquitto=mosquitto)

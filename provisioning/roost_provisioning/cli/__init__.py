@@ -5,8 +5,12 @@ The console script begins here, because only the topmost package may import all 
 
 from roost_edge.cli.app import app
 from roost_edge.cli.app import main as run
+from roost_provisioning.cli import image, pki
 
 __all__ = ["app", "main"]
+
+app.add_typer(image.app, name="image")
+app.add_typer(pki.app, name="pki")
 
 
 def main() -> int:

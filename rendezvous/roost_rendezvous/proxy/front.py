@@ -72,8 +72,11 @@ class Front:
                 return _Full()
             return _Connection(manager, loop, settings.body_timeout_ms / 1000, **limits)
 
+        handshake_s = settings.header_timeout_ms / 1000 if self._tls is not None else None
         try:
-            self._server = await loop.create_server(connect, self._host, settings.port, ssl=self._tls)
+            self._server = await loop.create_server(
+                connect, self._host, settings.port, ssl=self._tls, ssl_handshake_timeout=handshake_s
+            )
         except OSError as error:
             raise PeerError(
                 f"Nothing can listen on {self._host}:{settings.port}: {os.strerror(error.errno or 0)}.",

@@ -12,6 +12,7 @@ from roost_broker.messages import (
     Agreement,
     Alert,
     Answer,
+    Ask,
     Availability,
     DeadLetter,
     Declined,
@@ -36,6 +37,7 @@ from roost_broker.messages import (
     Output,
     Provenance,
     Receipt,
+    Reply,
     Request,
     Result,
     RoleState,
@@ -180,6 +182,8 @@ EXAMPLES: tuple[Message, ...] = (
     DeadLetter(
         **HEAD, topic="roost/coop-1/henhouse/input", reason="not JSON", reader="rendezvous", size=3, head="AAAA"
     ),
+    Ask(**HEAD, verb="doctor", transaction="7", data={"only": ["storage"]}),
+    Reply(**HEAD, verb="doctor", transaction="7", status="error", problem="It is busy.", remedy="Ask again."),
     OtaState(
         **HEAD,
         node="coop-1",
@@ -296,6 +300,11 @@ def test_every_topic_that_is_built_is_in_the_catalogue_with_its_schema() -> None
         device.role("decoy"): ("roost.role/1",),
         device.ota: ("roost.ota/1",),
         device.request("ota"): ("roost.ota-order/1",),
+        device.request("doctor"): ("roost.ask/1",),
+        device.request("info"): ("roost.ask/1",),
+        device.request("probe"): ("roost.ask/1",),
+        device.response("doctor"): ("roost.answer/1",),
+        device.deadletter: ("roost.deadletter/1",),
         task.raw: ("roost.request/1", "roost.token/1"),
         task.input: ("roost.request/1", "roost.token/1"),
         task.scores("fast"): ("roost.score/1", "roost.declined/1", "roost.token/1"),

@@ -98,6 +98,7 @@ def test_consumers_are_planned_before_producers_and_each_task_has_its_own_roles(
         "decoy-door",
         "monitor",
         "alerts",
+        "desk",
         "model-nest-a",
         "model-nest-b",
         "model-door-a",

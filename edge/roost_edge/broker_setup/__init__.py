@@ -1,0 +1,1 @@
+"""`roost broker setup`: from a device's settings to its own Mosquitto with passwords, access rules and TLS."""

@@ -1,0 +1,30 @@
+"""Composition of the role `desk`; see `roles`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from roost_edge.roles import Place, Shell
+
+
+@contextmanager
+def compose_desk(place: "Place", _fault: str) -> "Iterator[Shell]":
+    """The desk of this device. It examines in a child process, so the examination's libraries stay out of this one."""
+    from roost_edge.desk.about import about
+    from roost_edge.desk.examination import Examiner
+    from roost_edge.desk.role import Desk
+
+    settings = place.settings
+    examiner = Examiner(settings, user=place.role.name, timeout_s=settings.desk.doctor_timeout_s)
+    yield Desk(
+        place.bus(kept=False),
+        place.device,
+        examine=examiner.examine,
+        about=partial(about, settings, place.clock),
+        clock=place.clock,
+        session=place.session,
+        settings=settings.desk,
+        role=place.role.name,
+    )

@@ -1,0 +1,34 @@
+"""Roles and the units that run them: pure.
+
+A role with a task, a model or a camera is an instance of its kind's template: `model-nest-champion` runs as
+`roost-model@nest-champion.service`. A role of the whole device has a unit of its own: `roost-monitor.service`.
+"""
+
+from roost_edge.processes.plan import Kind, RoleProcess
+
+TARGET = "roost.target"
+_TARGETS: dict[Kind, str] = {
+    "rendezvous": "roost-tasks.target",
+    "injector": "roost-tasks.target",
+    "decoy": "roost-tasks.target",
+    "model": "roost-models.target",
+    "capture": "roost-cameras.target",
+}
+"""Kinds that have templates, and who wants their instances; the others are wanted by `TARGET`."""
+
+
+def unit_of(role: RoleProcess) -> str:
+    """The unit that runs this role."""
+    if role.kind not in _TARGETS:
+        return f"roost-{role.name}.service"
+    return f"roost-{role.kind}@{role.name.removeprefix(f'{role.kind}-')}.service"
+
+
+def template_of(role: RoleProcess) -> str:
+    """The file that unit is made from."""
+    return f"roost-{role.kind}@.service" if role.kind in _TARGETS else f"roost-{role.kind}.service"
+
+
+def target_of(role: RoleProcess) -> str:
+    """Who wants the unit."""
+    return _TARGETS.get(role.kind, TARGET)

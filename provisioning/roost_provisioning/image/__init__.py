@@ -1,0 +1,1 @@
+"""A card image from Debian packages: `roost image build`."""

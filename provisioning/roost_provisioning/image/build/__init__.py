@@ -1,0 +1,1 @@
+"""`roost image build`: from Debian packages to a file that is written to a card, in stages that are kept where slow."""

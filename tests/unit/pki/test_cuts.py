@@ -1,0 +1,136 @@
+"""The authority is cut off at every write: old or new, and the next one goes on."""
+
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fleet_authority import NOW, begin, device, enrol, no_phrase, token
+
+from roost_broker.errors import Misuse
+from roost_edge.enrolment import renewing, trust
+from roost_provisioning.pki import rotation
+from roost_provisioning.pki.authority import Authority
+
+CUT = 99
+_CHANGES = frozenset({"os.rename", "os.link", "os.mkdir", "os.remove", "os.rmdir", "os.symlink"})
+
+
+def cuts(below: Path, work: Callable[[], object], *, least: int = 4) -> Iterator[int]:
+    """Each cut in turn, until the work gets through; there must be several, or nothing was watched."""
+    for number in range(1, 200):
+        done = _cut_at(number, str(below), work)
+        yield number
+        if done:
+            assert number >= least, "hardly anything was written: is the hook watching?"
+            return
+    pytest.fail("the work never got through")
+
+
+def _cut_at(number: int, below: str, work: Callable[[], object]) -> bool:
+    with warnings.catch_warnings():
+        # Python 3.12 minds threads that earlier tests have left: they hold nothing that the child needs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            _die_at(number, below)
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, CUT), f"the work itself failed with {status}"
+    return status == 0
+
+
+def _die_at(number: int, below: str) -> None:
+    seen = 0
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal seen
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if (event in _CHANGES or writes) and str(arguments[0]).startswith(below):
+            seen += 1
+            if seen == number:
+                os._exit(CUT)
+
+    sys.addaudithook(watch)
+
+
+def test_setting_up_is_cut_and_done_again(tmp_path: Path) -> None:
+    folders = iter(tmp_path / f"try-{number}" for number in range(200))
+    now = [next(folders)]
+    for _ in cuts(tmp_path, lambda: begin(now[0])):
+        try:
+            made = begin(now[0])
+        except Misuse:  # it was cut after the last step that counts
+            made = Authority(now[0] / "authority")
+        with made as authority:
+            issued = enrol(authority, token(authority), device())
+            trust.successor(trust.roots(trust.certificates(issued.trust)), trust.certificates(authority.trust(NOW)))
+            assert list(authority.files.roots()) == list(authority.files.issuers()) == [1]
+        now[0] = next(folders)
+
+
+def test_a_rotation_of_the_root_is_cut_and_no_device_is_lost(tmp_path: Path) -> None:
+    with begin(tmp_path / "before") as authority:
+        known = trust.roots(trust.certificates(authority.trust(NOW)))
+    folders = Copies(tmp_path)
+
+    def rotate() -> None:
+        with Authority(folders.now / "authority") as opened:
+            rotation.new_root(opened, folders.now / "stick", no_phrase, NOW, at_once=True)
+
+    for _ in cuts(tmp_path, rotate):
+        with Authority(folders.now / "authority") as opened:
+            assert trust.successor(known, trust.certificates(opened.trust(NOW)))
+            issued = enrol(opened, token(opened), device())
+            chain = trust.certificates(issued.certificate)
+            trust.verify_chain(chain[0], chain[1:], known, NOW)
+            assert len(renewing.lists(opened.crl(NOW))) == len(opened.files.issuers())
+            rotation.new_root(
+                opened, folders.now / "stick", no_phrase, NOW, at_once=True
+            )  # the stick is as good as before
+        folders.next()
+
+
+def test_a_revocation_is_cut_and_then_holds_or_was_not_made(tmp_path: Path) -> None:
+    with begin(tmp_path / "before") as authority:
+        issued = enrol(authority, token(authority, name="nest-a"), device())
+        serial = trust.certificates(issued.certificate)[0].serial_number
+    folders = Copies(tmp_path)
+
+    def revoke() -> None:
+        with Authority(folders.now / "authority") as opened:
+            opened.revoke("device:nest-a", NOW)
+
+    held = []
+    for _ in cuts(tmp_path, revoke, least=2):
+        with Authority(folders.now / "authority") as opened:
+            row = opened.ledger.certificate(f"{serial:x}")
+            assert row is not None
+            held.append(row.revoked_at is not None)
+            listed = renewing.lists(opened.crl(NOW))[0].get_revoked_certificate_by_serial_number(serial)
+            assert (listed is not None) == held[-1]
+        folders.next()
+    assert held[-1]
+
+
+class Copies:
+    """A fresh copy of the folder `before` for each cut."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self.now = folder
+        self.next()
+
+    def next(self) -> None:
+        self._count += 1
+        self.now = self._folder / f"copy-{self._count}"
+        shutil.copytree(self._folder / "before", self.now)
