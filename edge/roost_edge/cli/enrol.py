@@ -42,7 +42,9 @@ def enrol(
     again: Annotated[bool, typer.Option("--again", help="Forget who this device is, and enrol anew.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Enrol this device: make its key here, get its certificate for the seed's token.
+    """Enrol this device: make its key, get its certificate.
+
+    The key is made here and never leaves; the certificate is given for the token in the seed.
 
     Cut off at any point, run it again: it goes on, and the same device gets the same name. An enrolled device is left
     alone. The token is taken out of the seed at the end.

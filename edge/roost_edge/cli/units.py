@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from roost_edge.units.planned import Planned
 
 app = typer.Typer(
-    help="The device's roles as units of systemd: put them there, and see how they stand.",
+    help="The device's roles as units of systemd: apply, status.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
 )
