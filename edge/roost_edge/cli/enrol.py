@@ -85,7 +85,9 @@ def renew(
     reload: Reload = None,
     as_json: Json = False,
 ) -> None:
-    """Renew the certificate when two thirds of its time are over; bring trust bundle and revocation lists up to date.
+    """Renew the certificate when it is due.
+
+    It is when two thirds of its time are over. Trust bundle and revocation lists are brought up to date as well.
 
     For a timer, daily. What changed stands on stdout, one word a line (certificate, key, trust, crl). A change whose
     --reload was cut off or failed is made up for by the next run.

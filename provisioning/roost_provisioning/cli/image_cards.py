@@ -32,7 +32,9 @@ def inspect(
     scratch: Scratch = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is in an image, without mounting it: system, what would start, Roost, and secrets.
+    """Say what is in an image, without mounting it.
+
+    System, what would start, Roost, and secrets.
 
     Status 1 when something is in it that must not be: private keys, ids, passwords that all cards would share.
     """
@@ -95,7 +97,9 @@ def personalise(
     scratch: Scratch = None,
     as_json: Json = False,
 ) -> None:
-    """Make one device's card from an image: name, token to enrol with, login, Wi-Fi, settings.
+    """Make one device's card, or many, from an image.
+
+    Each gets its name, token to enrol with, login, Wi-Fi, settings.
 
     The image stays as it is; a new one is written (holes stay holes). For many cards from one image: --prefix coop-
     --count 30 --authority DIR --overlay writes 30 small folders; write the same image to every card, then copy one

@@ -52,7 +52,9 @@ def customise(
     scratch: Scratch = None,
     as_json: Json = False,
 ) -> None:
-    """Prepare an official Raspberry Pi OS image (64-bit, Bookworm or Trixie) with Roost.
+    """Put Roost into an official Raspberry Pi OS image.
+
+    64-bit, Bookworm or Trixie.
 
     Trixie gets cloud-init's files, Bookworm a first-run script, as Raspberry Pi Imager writes them. Roost and all its
     packages go onto the boot partition; at its first boot the device installs them, then enrols. A new image is

@@ -41,7 +41,9 @@ def manifest(
     scratch: Scratch = None,
     as_json: Json = False,
 ) -> None:
-    """Write the list that makes Raspberry Pi Imager offer these images: rpi-imager --repo FILE.
+    """Write the list with which Imager offers these images.
+
+    Use it with: rpi-imager --repo FILE.
 
     Each image is unpacked once, for its size and SHA-256, which Imager checks. One that holds what only one device, or
     nobody, should have (a token, a key, a Wi-Fi passphrase) is refused: a list hands images round.

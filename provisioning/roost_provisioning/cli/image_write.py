@@ -24,7 +24,9 @@ def write(
     scratch: Scratch = None,
     as_json: Json = False,
 ) -> None:
-    """Write an image onto a card, all of it, and compare what the card then holds.
+    """Write an image onto a card, and compare.
+
+    All of it is written, and then read back.
 
     Whatever was on the card is lost. A disk that is in use, this machine's own disk and what is no card are refused.
     """

@@ -51,7 +51,9 @@ def init(
     passphrase_file: PhraseFile = None,
     as_json: Json = False,
 ) -> None:
-    """Set up an authority: a root, whose key is put away, and an issuing authority below it, which the desk uses.
+    """Set up an authority.
+
+    A root, whose key is put away, and an issuing authority below it, which the desk uses.
 
     The root's key is made in --root-keys and is needed there only, to rotate; with a passphrase it is encrypted.
     """
@@ -84,7 +86,9 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any free one.")] = 8443,
     per_minute: Annotated[int, typer.Option(min=1, max=100_000, help="Questions an address may ask.")] = 60,
 ) -> None:
-    """Run the enrolment desk until Ctrl-C: devices enrol, renew, fetch trust bundle and revocation lists here.
+    """Run the enrolment desk, until Ctrl-C.
+
+    Devices enrol, renew, fetch trust bundle and revocation lists here.
 
     It speaks TLS 1.3 only, with a certificate that the authority itself signs for --host.
     """
@@ -147,7 +151,9 @@ def rotate(
     passphrase_file: PhraseFile = None,
     as_json: Json = False,
 ) -> None:
-    """Make a new issuing authority (and with --root a new root); nothing that was issued breaks.
+    """Make a new issuing authority, or a new root.
+
+    Nothing that was issued breaks; with --root the root is new, too.
 
     It signs after two days (authority.json), when every device knows it. Devices renew below it by themselves: soon for
     a new root, at their usual time otherwise. When all have (`roost pki status`), --retire takes the old ones out of
@@ -180,7 +186,9 @@ def rotate(
 
 @app.command(epilog=EXIT_CODES)
 def crl(authority: AuthorityDir = DEFAULT_AUTHORITY, as_json: Json = False) -> None:
-    """Sign the revocation lists anew where that is due, and print the path of the file.
+    """Sign the revocation lists anew where that is due.
+
+    Prints the path of the file.
 
     The desk does it by itself. For a fleet without a desk: on a timer.
     """
@@ -195,7 +203,9 @@ def crl(authority: AuthorityDir = DEFAULT_AUTHORITY, as_json: Json = False) -> N
 
 @app.command(epilog=EXIT_CODES)
 def status(authority: AuthorityDir = DEFAULT_AUTHORITY, as_json: Json = False) -> None:
-    """Show who has a certificate until when, open tokens, and what to do soon.
+    """Show who has a certificate until when.
+
+    Also open tokens, and what to do soon.
 
     Status 1 when something is late, has ended, or ends soon.
     """

@@ -104,7 +104,9 @@ def seed(
     valid: Valid = "7d",
     as_json: Json = False,
 ) -> None:
-    """Make a token and write it into a seed, with all else that `roost enrol --seed DIR` needs.
+    """Make a token and write it into a seed.
+
+    The seed has all that `roost enrol --seed DIR` needs.
 
     For a device that runs already; `roost image personalise` does it for a card.
     """

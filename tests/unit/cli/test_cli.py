@@ -107,7 +107,13 @@ def test_version_is_an_option_too() -> None:
 
 @pytest.mark.parametrize(
     "group",
-    [(), *((name,) for name in ("bundle", "broker", "config", "enrol", "units", "state", "rollout", "registry", "fleet"))],
+    [
+        (),
+        *(
+            (name,)
+            for name in ("bundle", "broker", "config", "enrol", "units", "state", "rollout", "registry", "fleet")
+        ),
+    ],
 )
 def test_the_lists_of_commands_cut_no_sentence_off_and_h_is_help(group: tuple[str, ...]) -> None:
     done = roost(*group, "-h", env={"COLUMNS": "80"})
