@@ -36,7 +36,8 @@ _apt_install() { # packages…
   fi
   local log
   log="$(mktemp)"
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1 || {
+  # Without roost_setup's lock: a service that the package starts would keep it.
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1 9<&- || {
     cat "$log" >&2
     die "apt-get could not install $*. See its message above."
   }
@@ -86,6 +87,13 @@ roost_setup_image() { # what builds, starts and inspects images and guests
 }
 
 roost_setup() { # device|centre|dev|bench|fleet
+  { # Of two at once in this checkout the second waits, and then mostly finds everything done.
+    if command -v flock >/dev/null; then flock 9; fi
+    _set_up "$1"
+  } 9<"$ROOST_ROOT"
+}
+
+_set_up() { # as roost_setup, by one at a time
   local level="$1" python release lock stamp wanted
   cd "$ROOST_ROOT" || exit 2
 

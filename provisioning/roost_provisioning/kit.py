@@ -28,6 +28,8 @@ from roost_provisioning.image.recipe import RELEASES
 MACHINES: Final = ("aarch64", "x86_64")
 _FIRST_GLIBC: Final = 17
 _TIMEOUT_S: Final = 1800
+_KEPT: Final = 8
+"""Kits that stay in the cache: those of one run to all kinds of device, and of the run before."""
 
 
 def platforms(release: str, machine: str) -> list[str]:
@@ -49,7 +51,10 @@ def kit_name(wheel: Path, lock: Path, release: str, machine: str, *, packages: b
 def make(
     source: Path, release: str, machine: str, into: Path, *, centre: bool, wheel: Path | None, packages: bool
 ) -> dict[str, str]:
-    """Make the kit if it is not there. Raises Misuse for what cannot work, RoostError when pip fails."""
+    """Make the kit if it is not there; those that were not used for longest go. `centre`, `packages`: what is in it.
+
+    Raises Misuse for what cannot work, RoostError when pip fails.
+    """
     lock = source / "provisioning" / "requirements" / f"{release}{'-centre' if centre else ''}.txt"
     if not lock.is_file():
         raise Misuse(f"{lock} is not there.", "Name a checkout of Roost: --source DIR.")
@@ -64,6 +69,9 @@ def make(
             wheels = _packages(release, machine, lock, into) if packages else None
             _pack(folder / path.name, own, lock, wheels)
             rename_durably(folder / path.name, path)
+        path.touch()
+        for old in sorted(into.glob("roost-*.tar"), key=lambda one: one.stat().st_mtime_ns)[:-_KEPT]:
+            old.unlink()
     return {"name": name, "path": str(path), "version": own.name.split("-")[1]}
 
 

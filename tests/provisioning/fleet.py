@@ -94,14 +94,23 @@ class Inventory:
 
     def play(self, playbook: str, *options: str, **values: object) -> Ran:
         """Run a playbook; `values` are extra variables."""
-        argv = [str(ROOT / "scripts" / "fleet"), playbook, "-i", str(self.write()), "--forks=4", *options]
-        argv += ["--extra-vars", json.dumps(values)] if values else []
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        return play(self.write(), playbook, *options, **values)
+
+
+def play(inventory: Path, playbook: str, *options: str, **values: object) -> Ran:
+    """Run a playbook with an inventory's file; `values` are extra variables. Its words are in `run-N.log` beside it."""
+    argv = [str(ROOT / "scripts" / "fleet"), playbook, "-i", str(inventory), "--forks=4", *options]
+    argv += ["--extra-vars", json.dumps(values)] if values else []
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    folder = inventory.parent
+    log = folder / f"run-{len(list(folder.glob('run-*.log')))}.log"
+    with log.open("w") as words:
         done = subprocess.run(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=_TIMEOUT_S, check=False,
-            env={**environment, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCAL_TEMP": str(self.folder / "ansible")},
+            argv, stdout=words, stderr=subprocess.STDOUT, timeout=_TIMEOUT_S, check=False,
+            env={**environment, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCAL_TEMP": str(folder / "ansible")},
         )  # fmt: skip
-        return Ran(done.returncode, done.stdout, _recap(done.stdout))
+    said = log.read_text()
+    return Ran(done.returncode, said, _recap(said))
 
 
 class EnrolmentDesk:

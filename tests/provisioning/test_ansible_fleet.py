@@ -1,9 +1,9 @@
 """`site.yml` and `verify.yml` against eight booted devices: one has a full disk, one cannot be reached."""
 
-import json
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -69,7 +69,7 @@ def wheel(folder: Path, *, version: str = "", spoilt: str = "") -> Path:
         project.write_text(re.sub(r'(?m)^version = ".*"', f'version = "{version}"', project.read_text()))
     if spoilt:
         (source / spoilt).write_text("raise SystemExit('spoilt on purpose')\n")
-    command = [str(ROOT / ".venv-fleet/bin/python"), "-m", "pip", "-q", "wheel", "--no-deps", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "-q", "wheel", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, f"--wheel-dir={folder}", str(source)], check=True, timeout=300)
     return next(folder.glob("*.whl"))
 
@@ -79,14 +79,16 @@ def well(guest: Guest) -> bool:
     return bool(device_says(guest, "doctor", "--settings", "/etc/roost/roost.toml")["ok"])
 
 
-def answered(guest: Guest) -> str:
-    """The label of the next official result on the device, as its own operator hears it."""
+def a_model_answers(guest: Guest) -> bool:
+    """Whether a model decides one of the next official results, as the device's own operator hears them."""
     password = guest.read("/etc/roost/broker/passwords/operator").strip()
-    heard = guest.run(
-        ["mosquitto_sub", "-V", "5", "-h", "127.0.0.1", "-p", "1884", "-u", "operator", "-P", password, "-C", "1",
-         "-W", "60", "-t", f"roost/{guest.name}/{TASK}/results/+"],
-    ).stdout  # fmt: skip
-    return str(json.loads(heard)["label"])
+    words = ["sh", "-c", _UNTIL_ANSWERED, "hear", password, f"roost/{guest.name}/{TASK}/results/+"]
+    return guest.run(words, check=False, timeout_s=150).returncode == 0
+
+
+_UNTIL_ANSWERED = """\
+mosquitto_sub -p 1884 -u operator -P "$1" -t "$2" -W 120 | grep -m 1 -E '"cause": ?"(preferred|fallback)"'
+"""
 
 
 def test_a_device_that_fails_and_one_that_is_away_are_named_and_the_others_become_well(fleet: Fleet) -> None:
@@ -101,7 +103,7 @@ def test_a_device_that_fails_and_one_that_is_away_are_named_and_the_others_becom
 
 
 def test_a_second_run_changes_nothing(fleet: Fleet) -> None:
-    again = fleet.site("--limit", ",".join(WELL))
+    again = fleet.site("--limit", ",".join(WELL), fleet_batches=["100%"])
     assert again.status == 0, again.said
     assert again.changed() == dict.fromkeys(WELL, 0), again.said
 
@@ -119,8 +121,6 @@ def test_check_mode_says_what_would_change_and_changes_nothing(fleet: Fleet) -> 
 def test_verify_names_the_one_that_differs_and_leaves_it_as_it_is(fleet: Fleet) -> None:
     guest = fleet.guests["pi2"]
     before = guest.read("/etc/roost/roost.toml")
-    fine = fleet.inventory.play("verify.yml", "--limit", "pi1,pi2")
-    assert fine.status == 0, fine.said
     guest.put("/etc/roost/roost.toml", before + "# somebody was here\n")
     ran = fleet.inventory.play("verify.yml", "--limit", "pi1,pi2")
     differs = guest.read("/etc/roost/roost.toml")
@@ -141,18 +141,19 @@ def test_settings_that_are_wrong_are_found_before_the_device_is_touched(fleet: F
 
 
 def test_a_bad_version_gets_no_further_than_the_first_batch_which_goes_back(fleet: Fleet, tmp_path: Path) -> None:
-    before = fleet.kits(*WELL)
+    some = WELL[:3]
+    before = fleet.kits(*some)
     bad = wheel(tmp_path, version="0.1.1", spoilt="edge/roost_edge/daemon.py")
     ran = fleet.site(
-        "--limit", ",".join(WELL), base_wheel=str(bad), fleet_batches=[1, "100%"], fleet_max_fail_percentage=0,
+        "--limit", ",".join(some), base_wheel=str(bad), fleet_batches=[1, "100%"], fleet_max_fail_percentage=0,
         edge_health_tries=2, edge_health_pause_s=1,
     )  # fmt: skip
     assert ran.bad() == {"pi1"}, ran.said
     assert ran.status != 0
-    assert fleet.kits(*WELL) == before
+    assert fleet.kits(*some) == before
     assert fleet.guests["pi2"].run(["sh", "-c", "ls -d /opt/roost/venvs/0.1.1-*"], check=False).stdout == ""
     assert well(fleet.guests["pi1"])
-    assert answered(fleet.guests["pi1"]) != "unknown"
+    assert a_model_answers(fleet.guests["pi1"])
 
 
 def test_a_new_version_comes_to_all_but_the_one_that_is_lost_in_the_middle(fleet: Fleet, tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_new_version_comes_to_all_but_the_one_that_is_lost_in_the_middle(fleet
     fleet.inventory.everyone["base_wheel"] = str(wheel(tmp_path, version="0.1.2"))
 
     def pull() -> None:
-        lost.run(_WAIT_FOR_KIT, timeout_s=900)
+        lost.run(["timeout", "800", "sh", "-c", _UNTIL_KIT], timeout_s=900)
         lost.link(up=False)
 
     pulled = threading.Thread(target=pull)
@@ -176,12 +177,12 @@ def test_a_new_version_comes_to_all_but_the_one_that_is_lost_in_the_middle(fleet
     assert fleet.kits("pi4") == before
     assert well(fleet.guests["pi2"])
     assert well(lost)  # with the version before
-    assert answered(fleet.guests["pi3"]) != "unknown"
+    assert a_model_answers(fleet.guests["pi3"])
     later = fleet.site("--limit", "pi4")
     assert later.status == 0, later.said
     assert fleet.kits("pi4") == fleet.kits("pi2")
     assert well(lost)
 
 
-# The shell waits for the folder of the kit to appear; it is there while the new version is being installed.
-_WAIT_FOR_KIT = ["sh", "-c", "until ls -d /opt/roost/venvs/0.1.2-*.kit >/dev/null 2>&1; do sleep 0.1; done"]
+# The folder of the kit is there while the new version is being installed.
+_UNTIL_KIT = "until ls -d /opt/roost/venvs/0.1.2-*.kit >/dev/null 2>&1; do sleep 0.1; done"

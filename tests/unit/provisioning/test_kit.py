@@ -1,4 +1,5 @@
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -72,3 +73,16 @@ def test_the_command_says_where_the_kit_is(
     assert Path(json.loads(capsys.readouterr().out)["path"]).is_file()
     assert kit.main([*words, "--source", str(tmp_path), "--wheel", str(wheel)]) == 2
     assert "Name a checkout" in capsys.readouterr().err
+
+
+def test_the_kits_that_were_not_used_for_longest_go(source: Path, wheel: Path, tmp_path: Path) -> None:
+    def of(content: str) -> Path:
+        wheel.write_text(content)
+        return Path(made(source, wheel, tmp_path / "kits")["path"])
+
+    kits = [of(str(number)) for number in range(8)]
+    for moment, path in enumerate(kits, 1000):
+        os.utime(path, (moment, moment))
+    of("0")  # used again
+    newest = of("8")
+    assert {path for path in [*kits, newest] if path.exists()} == {newest, kits[0], *kits[2:]}
