@@ -17,7 +17,7 @@ def compose_desk(place: "Place", _fault: str) -> "Iterator[Shell]":
     from roost_edge.desk.role import Desk
 
     settings = place.settings
-    examiner = Examiner(settings, user=place.role.name, timeout_s=settings.desk.doctor_timeout_s)
+    examiner = Examiner(settings, user=place.role.name, timeout_s=settings.desk.doctor_timeout_s, clock=place.clock)
     yield Desk(
         place.bus(kept=False),
         place.device,

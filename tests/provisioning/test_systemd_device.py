@@ -101,6 +101,27 @@ def test_a_model_answers_under_all_that_is_forbidden_to_it(device: Guest) -> Non
     assert "Seccomp:\t2" in status
 
 
+def test_the_desk_examines_the_whole_device_under_all_that_is_forbidden_to_it(device: Guest) -> None:
+    where = ("--settings", "/etc/roost/roost.toml")
+    asked = roost(device, "doctor", "--node", "pi1", "--json", *where, check=False)
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    found = {check["name"]: check for check in json.loads(asked.stdout)["checks"]}
+    skipped = {name for name, check in found.items() if check["status"] == "skipped"}
+    assert skipped <= {"power", "temperature", "watchdog", "identity"}  # a guest has none of them
+    assert not [check for check in found.values() if check["status"] == "fail"]
+    locked = [check["found"] for name, check in found.items() if "may not" in check["found"] and name != "card"]
+    assert locked == []  # but for the kernel's log, which is root's
+    for name in ("storage", "stores", "units", "broker", "roles", "camera/nest"):
+        assert found[name]["status"] == "ok", found[name]
+    for model in ("champion", "fast", "visits"):
+        assert "goldens agree" in found[f"bundle/henhouse/{model}"]["found"]
+    assert device.properties("roost-desk.service", "User", "MemoryDenyWriteExecute", "NRestarts") == {
+        "User": "roost",
+        "MemoryDenyWriteExecute": "yes",
+        "NRestarts": "0",
+    }
+
+
 def test_a_second_apply_changes_nothing_and_systemd_has_no_complaint(device: Guest) -> None:
     assert json.loads(roost(device, "units", "apply", "--check", "--json").stdout)["changed"] is False
     units = device.run(

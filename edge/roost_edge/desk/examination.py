@@ -1,4 +1,8 @@
-"""One examination as a child process: what it needs in memory is given back, and what hangs it costs it alone."""
+"""One examination as a child process: what it needs in memory is given back, and what hangs it costs it alone.
+
+There is an answer in bounded time. When the time is over, the child reports what it has; when not even that comes, it
+is ended, and the answer says so.
+"""
 
 import asyncio
 import contextlib
@@ -10,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from roost_broker.clock import SECOND, Clock
 from roost_broker.errors import PeerError
 from roost_edge.settings.device import Settings
 
@@ -19,40 +24,47 @@ _SHORT = 200
 _MOST = 150
 _LAST_WORDS = 300
 _END_S = 5.0
+GRACE_S = 30.0
+"""For a child that has used all its time: to begin, on a slow board that is busy, and to say what it has."""
 
 
 class Examiner:
     """`examine` may be called again and again; each call is a process."""
 
-    def __init__(self, settings: Settings, *, user: str, timeout_s: float) -> None:
+    def __init__(
+        self, settings: Settings, *, user: str, timeout_s: float, clock: Clock, grace_s: float = GRACE_S
+    ) -> None:
         self._settings = msgspec.json.encode(settings)
         self._user = user
         self._timeout_s = timeout_s
+        self._clock = clock
+        self._grace_s = grace_s
 
     async def examine(self, only: Sequence[str]) -> dict[str, Any]:
         """The report as plain values, small enough for a message. Raises `PeerError` when there is none."""
         names = [word for name in only for word in ("--only", name)]
         # Not through `setpriv`: in a unit that has no privileges it may not even give them up.
         command = [sys.executable, "-P", "-m", "roost_edge.doctor", "--die-with", str(os.getpid())]
+        end = self._clock.monotonic_ns() + int(self._timeout_s * SECOND)  # one clock for all processes of a machine
         process = await asyncio.create_subprocess_exec(
-            *(*command, "--settings", "-", "--as", self._user, "--json", *names),
+            *(*command, "--end", str(end), "--settings", "-", "--as", self._user, "--json", *names),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # a camera that hangs, and the process that tried it, end with it
         )
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s + self._grace_s):
                 said, words = await process.communicate(self._settings)
         except TimeoutError:
             raise PeerError(
-                f"The examination did not end within {self._timeout_s:g} s.",
+                f"The examination did not end within {self._timeout_s + self._grace_s:g} s.",
                 "Run `roost doctor` on the device; raise desk.doctor_timeout_s if it is only slow.",
             ) from None
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+            # Also when it has ended: a trial or a camera that it left behind has no business any more.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             with contextlib.suppress(TimeoutError):  # one that is held by a driver ends when the driver lets go
                 await asyncio.wait_for(process.wait(), _END_S)
         try:

@@ -6,8 +6,10 @@ from msgspec import Struct
 class DeskSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long the desk works on a question, and how many it takes."""
 
-    doctor_timeout_s: int = 180
-    """An examination that takes longer is ended."""
+    doctor_timeout_s: int = 120
+    """When an examination takes longer, the answer has what was found until then, and names what is missing.
+
+    More than the 120 s stretches the limits of the single checks likewise: for a device that is slow, not broken."""
     max_waiting: int = 16
     """Questions that wait for the same examination; whoever comes after them is told that the desk is busy."""
 

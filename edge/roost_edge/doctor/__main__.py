@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
+from roost_broker.clock import SystemClock
 from roost_broker.errors import RoostError
 from roost_edge.doctor.checks import checks_of
-from roost_edge.doctor.examining import chosen, examine
+from roost_edge.doctor.examining import chosen, examine, patience_until
 from roost_edge.doctor.patient import Patient
 from roost_edge.doctor.telling import lines
 from roost_edge.processes.own_process import die_with_parent, leave
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this check, or this group")
     parser.add_argument("--as", dest="user", default="operator", metavar="USER", help="whose name at the broker")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument(
+        "--end", type=int, metavar="NS", help="report what there is at this moment of the monotonic clock"
+    )
     parser.add_argument("--die-with", type=int, default=0, metavar="PID", help="be killed when this parent ends")
     options = parser.parse_args(arguments)
     if options.die_with:
@@ -39,8 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = (
             msgspec.json.decode(sys.stdin.buffer.read(), type=Settings) if given else loading.load(options.settings)
         )
-        patient = Patient(settings, file=None if given else options.settings, user=options.user)
-        report = examine(patient, chosen(checks_of(settings), options.only))
+        clock = SystemClock()
+        patience = patience_until(options.end, clock.monotonic_ns())
+        file = None if given else options.settings
+        patient = Patient(settings, file=file, user=options.user, clock=clock, patience=patience)
+        report = examine(patient, chosen(checks_of(settings), options.only), end_ns=options.end)
     except RoostError as error:
         sys.stderr.write(f"{error}\n")
         return MISUSE

@@ -45,7 +45,7 @@ def _examined(patient: Patient, opened: Bundle) -> Verdict:
         why = f"Only {free} MB of memory are free; an interpreter beside the running ones could push one of them out."
         return skipped(why, "Stop the model first (systemctl stop roost-model@…), or add memory.", freeMb=free)
     try:
-        trial = try_in_child(opened, timeout_s=TRIAL_S)
+        trial = try_in_child(opened, timeout_s=TRIAL_S * patient.patience, timed=False)
     except Undecided as error:
         return warn(error.problem, "Ask again when the device is less busy.")
     if trial.differences:

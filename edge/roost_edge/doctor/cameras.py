@@ -30,7 +30,7 @@ def camera(patient: Patient, name: str) -> Verdict:
     section = patient.settings.cameras[name]
     if is_held(patient.settings.layout.session(f"capture-{name}.lock")):
         return _watched(patient, name, section)
-    return _taken(name, section)
+    return _taken(name, section, patient.patience)
 
 
 def limit_s(section: CameraSettings) -> float:
@@ -59,10 +59,10 @@ def _watched(patient: Patient, name: str, section: CameraSection) -> Verdict:
     return ok(f"Its role took the newest of {frames} frames {age_ms / 1000:.1f} s ago.", **facts)
 
 
-def _taken(name: str, section: CameraSection) -> Verdict:
+def _taken(name: str, section: CameraSection, patience: float) -> Verdict:
     command = [sys.executable, "-P", "-m", "roost_edge.doctor.camera_child", str(os.getpid())]
     fields = {field: getattr(section, field) for field in CameraSettings.__struct_fields__}
-    limit, remedy = limit_s(section), _CABLE.format(name=name)
+    limit, remedy = limit_s(section) * patience, _CABLE.format(name=name)
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         said, _ = child.communicate(msgspec.json.encode(fields), timeout=limit)

@@ -1,5 +1,8 @@
 """Running checks, each in a thread and within its own time: one that hangs is named and left behind.
 
+All together have a time, too, if whoever asks gives one: then there is a report at that moment, and it names the
+checks that are missing in it. On a board that is slow, or busy, that is a warning and no failure.
+
 What may kill its process (a damaged model) or hold it for ever (a camera) runs in a child process besides.
 """
 
@@ -11,9 +14,11 @@ from dataclasses import dataclass, field
 from roost_broker.clock import MS, SECOND
 from roost_broker.errors import Misuse, RoostError
 from roost_broker.version import VERSION
-from roost_edge.doctor.findings import Finding, Report, Verdict, fail, named, skipped
+from roost_edge.doctor.findings import Finding, Report, Verdict, fail, named, skipped, warn
 from roost_edge.doctor.patient import Patient, Unseen
 
+WHOLE_S = 120.0
+"""The limits of all checks are made for an examination of this length; who gives it longer stretches them all."""
 LIMIT_S = 20.0
 """For a check that hangs: a slow board that is starting needs ten times what a desk needs."""
 
@@ -40,6 +45,7 @@ class Check:
 class _Run:
     check: Check
     answers: "queue.SimpleQueue[Finding]" = field(default_factory=queue.SimpleQueue)
+    begun: bool = False
 
 
 def chosen(checks: Sequence[Check], only: Sequence[str]) -> list[Check]:
@@ -51,10 +57,22 @@ def chosen(checks: Sequence[Check], only: Sequence[str]) -> list[Check]:
     return [check for check in checks if not only or {check.name, check.group} & set(only)]
 
 
+def patience_until(end_ns: int | None, now_ns: int) -> float:
+    """By how much the limits are stretched when the examination may last from now to `end_ns`; never shortened."""
+    return 1.0 if end_ns is None else max(1.0, (end_ns - now_ns) / (WHOLE_S * SECOND))
+
+
 def examine(
-    patient: Patient, checks: Sequence[Check], tell: Callable[[Finding], None] = lambda _finding: None
+    patient: Patient,
+    checks: Sequence[Check],
+    tell: Callable[[Finding], None] = lambda _finding: None,
+    *,
+    end_ns: int | None = None,
 ) -> Report:
-    """Run all checks at once, the heavy ones in a row. `tell` hears each finding in the order of the checks."""
+    """Run all checks at once, the heavy ones in a row. `tell` hears each finding in the order of the checks.
+
+    At `end_ns` of the monotonic clock (None: never) the report is made of what there is.
+    """
     began = patient.clock.monotonic_ns()
     runs = [_Run(check) for check in checks]
     turn = threading.Semaphore()  # not a lock: the thread that gives it back may be another one's successor
@@ -63,14 +81,16 @@ def examine(
     findings, patience = [], 0.0
     for run in runs:
         # A heavy check waits for those before it, each of which has its whole time.
-        patience = patience + run.check.limit_s if run.check.heavy else patience
-        limit = patience if run.check.heavy else run.check.limit_s
-        left = began + int(limit * SECOND) - patient.clock.monotonic_ns()
+        own = run.check.limit_s * patient.patience
+        patience = patience + own if run.check.heavy else patience
+        limit = patience if run.check.heavy else own
+        own_end = began + int(limit * SECOND)
+        end = own_end if end_ns is None else min(own_end, end_ns)
         try:
-            finding = run.answers.get(timeout=max(0, left) / SECOND)
+            finding = run.answers.get(timeout=max(0, end - patient.clock.monotonic_ns()) / SECOND)
         except queue.Empty:
-            problem = fail(f"It did not end within {limit:g} s.", run.check.hangs)
-            finding = named(run.check.name, problem, int(limit * 1000))
+            late = fail(f"It did not end within {limit:g} s.", run.check.hangs) if end == own_end else _missing(run)
+            finding = named(run.check.name, late, (patient.clock.monotonic_ns() - began) // MS)
         tell(finding)
         findings.append(finding)
     return Report(
@@ -83,14 +103,24 @@ def examine(
     )
 
 
+def _missing(run: _Run) -> Verdict:
+    """For a check that the end of the whole examination came upon."""
+    remedy = f"Ask for it alone: --only {run.check.name}. On a slow device raise desk.doctor_timeout_s."
+    if not run.begun:
+        return skipped("Its turn had not come when the examination's time was over.", remedy)
+    return warn("It had not ended when the examination's time was over.", remedy)
+
+
 def _work(run: _Run, patient: Patient, turn: threading.Semaphore) -> None:
     if not run.check.heavy:
+        run.begun = True
         run.answers.put(_examined(run.check, patient))
         return
-    if not turn.acquire(timeout=run.check.limit_s):
+    if not turn.acquire(timeout=run.check.limit_s * patient.patience):
         run.answers.put(named(run.check.name, skipped("The one before it takes all the time."), 0))
         return
     try:
+        run.begun = True
         run.answers.put(_examined(run.check, patient))
     finally:
         turn.release()

@@ -45,12 +45,15 @@ class Patient:
         programs: str | None = None,
         clock: Clock | None = None,
         looked: Look | None = None,
+        patience: float = 1.0,
     ) -> None:
         self.settings = settings
         self.file = file
         self.user = user
         """By which name the doctor comes to the broker."""
         self.clock = clock or SystemClock()
+        self.patience = patience
+        """All limits are multiplied by it: a slow device is no broken one."""
         self._root = root
         self._programs = programs
         self._lock = threading.Lock()
@@ -69,12 +72,13 @@ class Patient:
 
     def say(self, command: Sequence[str], *, timeout_s: float = _PROGRAM_S) -> str | None:
         """What a program of the machine prints, whatever its status; None where it is missing or hangs."""
+        limit_s = timeout_s * self.patience
         program = shutil.which(command[0], path=self._programs)
         if program is None:
             return None
         try:
             done = subprocess.run(
-                [program, *command[1:]], capture_output=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL
+                [program, *command[1:]], capture_output=True, timeout=limit_s, check=False, stdin=subprocess.DEVNULL
             )
         except (OSError, subprocess.TimeoutExpired):
             return None

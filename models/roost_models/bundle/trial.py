@@ -78,14 +78,16 @@ class Problem(Struct, frozen=True, kw_only=True):
 _Report = TypeVar("_Report", Trial, ModelFacts)
 
 
-def try_in_child(bundle: Bundle, *, timeout_s: float = TIMEOUT_S, memory_bytes: int = 0) -> Trial:
+def try_in_child(bundle: Bundle, *, timeout_s: float = TIMEOUT_S, memory_bytes: int = 0, timed: bool = True) -> Trial:
     """Load the bundle and run its goldens in a child. Raises `Malformed` when the child dies, hangs or refuses.
 
-    With `memory_bytes` the child may hold no more data than that. The child is handed the manifest, so one that is not
-    written yet can be tried. Goldens that differ are not an error here: they are in the report.
+    With `memory_bytes` the child may hold no more data than that. Unless `timed`, batches are neither tried nor timed,
+    which on a slow board takes longer than all the rest. The child is handed the manifest, so one that is not written
+    yet can be tried. Goldens that differ are not an error here: they are in the report.
     """
     title = f"Bundle {bundle.manifest.name} {bundle.manifest.version}"
-    return _run("bundle", bundle.root, Trial, title, timeout_s, render(bundle.manifest), memory_bytes)
+    kind = "bundle" if timed else "goldens"
+    return _run(kind, bundle.root, Trial, title, timeout_s, render(bundle.manifest), memory_bytes)
 
 
 def inspect_in_child(model: Path, *, timeout_s: float = TIMEOUT_S) -> ModelFacts:

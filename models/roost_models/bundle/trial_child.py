@@ -1,5 +1,6 @@
-"""The program a trial runs in a child process: `python -m roost_models.bundle.trial_child bundle|model PATH [BYTES]`.
+"""The program a trial runs in a child process: `python -m roost_models.bundle.trial_child KIND PATH [BYTES]`.
 
+KIND is `bundle`, `goldens` (a bundle, its batches left out) or `model` (a file that nothing is known of).
 BYTES is how much data it may hold (RLIMIT_DATA: what Python, numpy and the runtime allocate, not what they map).
 
 On stdin the bundle's manifest. One JSON object on stdout: a `Trial`, `ModelFacts` or `Problem`; what the model itself
@@ -43,7 +44,10 @@ def main(arguments: list[str]) -> int:
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory[0]), int(memory[0])))
     answer: Trial | ModelFacts | Problem
     try:
-        answer = try_bundle(Path(path), sys.stdin.buffer.read()) if kind == "bundle" else look_into(Path(path))
+        if kind == "model":
+            answer = look_into(Path(path))
+        else:
+            answer = try_bundle(Path(path), sys.stdin.buffer.read(), timed=kind == "bundle")
     except RoostError as error:
         answer = Problem(problem=error.problem, remedy=error.remedy)
     except MemoryError:
@@ -58,8 +62,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def try_bundle(path: Path, manifest: bytes) -> Trial:
-    """Open the folder by this manifest, load, run the goldens, time each batch size."""
+def try_bundle(path: Path, manifest: bytes, *, timed: bool) -> Trial:
+    """Open the folder by this manifest, load, run the goldens, time each batch size if it is `timed`."""
     bundle = open_folder(path, manifest)
     started = time.perf_counter()
     predictor = load_predictor(bundle)
@@ -76,7 +80,7 @@ def try_bundle(path: Path, manifest: bytes) -> Trial:
         )
     times: dict[int, float] = {}
     failed: dict[int, str] = {}
-    for size in bundle.manifest.batch.sizes if warm else []:
+    for size in bundle.manifest.batch.sizes if warm and timed else []:
         together = (warm * size)[:size]
         try:
             predictor.predict(together)  # builds the interpreter of this size

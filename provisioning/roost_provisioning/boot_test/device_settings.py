@@ -16,6 +16,10 @@ PLACE: Final = "/etc/roost/roost.toml"
 SEEDED: Final = "roost/roost.toml"
 """On the boot partition; taken over at the first boot."""
 
+DOCTOR_S: Final = 600
+"""How long the desk of an emulated device may examine."""
+
+_DESK: Final = r"(?m)^(\s*\[\s*desk\s*\][^\n]*)$"
 _TABLE = re.compile(r"^\s*\[\s*([^\]]+?)\s*\]")
 _REAL = re.compile(r'^(\s*source\s*=\s*)"(?:picamera|opencv|video|folder)"')
 
@@ -64,6 +68,27 @@ def with_operator(text: str, operator: str) -> str:
     if operator not in read(changed).mosquitto.outside.operators:
         raise Malformed("The card's roost.toml names its operators in a way not understood here.", "Write: " + line)
     return changed
+
+
+def with_slow_desk(text: str) -> str:
+    """The same, with time for an emulated device's `doctor`, which takes as many minutes as a Pi takes seconds.
+
+    Raises `Malformed`.
+    """
+    if read(text).desk.doctor_timeout_s >= DOCTOR_S:
+        return text
+    line = f"doctor_timeout_s = {DOCTOR_S}"
+    changed = re.sub(r"(?m)^\s*doctor_timeout_s\s*=.*$", line, text)
+    if changed == text and re.search(_DESK, text):
+        changed = re.sub(_DESK, rf"\1\n{line}", text)
+    elif changed == text:
+        changed = f"{text}\n[desk]\n{line}\n"
+    try:
+        if read(changed).desk.doctor_timeout_s == DOCTOR_S:
+            return changed
+    except Malformed:
+        pass  # a table that stands there in another form
+    raise Malformed("The card's roost.toml has a desk in a way not understood here.", "Write it as a table: [desk]")
 
 
 def roles(settings: Settings) -> frozenset[str]:

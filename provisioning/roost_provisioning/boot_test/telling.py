@@ -34,5 +34,6 @@ class Telling:
             self.report.problems.append(otherwise)
 
     def figure(self, name: str, value: float) -> None:
-        """Something measured; of an emulator."""
+        """Something measured, of an emulator; the second time it is `NAME_again`."""
+        name = f"{name}_again" if name in self.report.figures else name
         self.report.figures[name] = round(value, 1)

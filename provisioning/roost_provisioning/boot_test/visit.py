@@ -8,14 +8,17 @@ import msgspec
 from roost_broker.errors import PeerError
 from roost_broker.messages import Availability, Result
 from roost_edge.doctor.findings import Report as Examination
+from roost_edge.doctor.findings import Status
 from roost_provisioning.boot_test.device_link import DeviceLink, Papers
-from roost_provisioning.boot_test.device_settings import waiting_for
+from roost_provisioning.boot_test.device_settings import DOCTOR_S, waiting_for
 from roost_provisioning.boot_test.emulator import Emulator
 from roost_provisioning.boot_test.telling import Telling
 
 # Hang-guards for a shared machine, not expectations; `--patience` multiplies them.
 _READY_S: Final = 900.0
 _ANSWER_S: Final = 300.0
+_SAID: Final[dict[Status, str]] = {"ok": "ok", "warn": "warnings", "fail": "failed", "skipped": "not examined"}
+_EXAMINED_S: Final = DOCTOR_S + 300.0
 
 
 class Visit:
@@ -93,16 +96,18 @@ class Visit:
     def ask_the_doctor(self) -> None:
         """No check may fail."""
         with self._tell.step("It is asked for `doctor`") as found:
-            reply = self.link.ask(self.node, "doctor", self.device.until, _ANSWER_S * self._patience)
+            reply = self.link.ask(self.node, "doctor", self.device.until, _EXAMINED_S * self._patience)
             if reply.status != "ok":
                 self._tell.expect(False, f"doctor could not answer: {reply.problem} {reply.remedy}")
                 return
             seen = msgspec.convert(reply.data, Examination)
             for check in seen.checks:
-                if check.status == "warn":
-                    self._tell.say(f"  warning: {check.name}: {check.found}")
+                if check.status in ("warn", "skipped"):
+                    self._tell.say(f"  {check.status}: {check.name}: {check.found}")
                 self._tell.expect(check.status != "fail", f"doctor: {check.name}: {check.found} {check.remedy}")
-            found(f"{seen.count('ok')} ok, {seen.count('warn')} warnings, {seen.count('fail')} failed")
+            self._tell.figure("doctor_s", seen.took_ms / 1000)
+            counts = (f"{seen.count(status)} {word}" for status, word in _SAID.items())
+            found(f"{', '.join(counts)}, in {seen.took_ms / 1000:.0f} s")
 
     def watch_an_answer(self, title: str) -> None:
         """A request that is answered by a model, and not by the schedule's default, after this moment."""

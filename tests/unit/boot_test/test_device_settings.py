@@ -4,7 +4,15 @@ import pytest
 
 from roost_broker.errors import Malformed
 from roost_edge.processes.plan import plan
-from roost_provisioning.boot_test.device_settings import read, rendered, roles, waiting_for, with_operator
+from roost_provisioning.boot_test.device_settings import (
+    DOCTOR_S,
+    read,
+    rendered,
+    roles,
+    waiting_for,
+    with_operator,
+    with_slow_desk,
+)
 
 CARD = """\
 [node]
@@ -92,3 +100,24 @@ def test_a_role_counts_as_ready_only_in_a_session_that_is_newer_than_before() ->
     ready = {"alerts": 3, "monitor": 3}
     assert waiting_for(wanted, ready, {}) == ("decoy-nest",)
     assert waiting_for(wanted, ready, {"alerts": 3, "monitor": 2}) == ("alerts", "decoy-nest")
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["", "[desk]\n", "[ desk ]  # asked by the owner\nmax_waiting = 3\n", "[desk]\ndoctor_timeout_s = 60 # soon\n"],
+)
+def test_an_emulated_device_has_longer_to_examine_itself_and_keeps_the_rest(section: str) -> None:
+    before = read(CARD + section)
+    after = read(with_slow_desk(CARD + section))
+    assert after.desk.doctor_timeout_s == DOCTOR_S
+    assert (after.desk.max_waiting, after.cameras) == (before.desk.max_waiting, before.cameras)
+
+
+def test_a_desk_that_is_patient_already_stays_as_it_is() -> None:
+    text = f"{CARD}[desk]\ndoctor_timeout_s = {DOCTOR_S + 1}\n"
+    assert with_slow_desk(text) == text
+
+
+def test_a_desk_that_is_written_so_that_it_cannot_be_changed_is_refused() -> None:
+    with pytest.raises(Malformed, match="desk in a way not understood"):
+        with_slow_desk('desk = { "doctor_timeout_s" = 60 }\n' + CARD)

@@ -8,6 +8,7 @@ import pytest
 from roost_broker.errors import Misuse
 from roost_provisioning.boot_test.options import Options, parse
 from roost_provisioning.boot_test.report import Report, Step
+from roost_provisioning.boot_test.telling import Telling
 
 
 def test_without_arguments_an_image_is_built_and_the_whole_story_played() -> None:
@@ -67,3 +68,30 @@ def test_a_story_that_broke_off_is_not_well_though_no_problem_was_found() -> Non
 def test_figures_always_say_that_they_are_an_emulators() -> None:
     assert finished().as_data()["emulated"] is True
     assert any("(emulated)" in line for line in finished().lines())
+
+
+def test_a_step_is_told_with_what_it_found_and_one_that_breaks_off_is_none() -> None:
+    said: list[str] = []
+    tell = Telling(Report(), said.append)
+    with tell.step("First boot") as found:
+        found("coop-1")
+    with pytest.raises(Misuse), tell.step("Second boot"):
+        raise Misuse("it did not")
+    assert [(step.name, step.found) for step in tell.report.steps] == [("First boot", "coop-1")]
+    assert said[0] == "── First boot"
+    assert said[-1] == "── Second boot"
+
+
+def test_what_is_not_so_is_a_problem_and_the_story_goes_on() -> None:
+    tell = Telling(Report(done=True), lambda line: None)
+    tell.expect(True, "All is well.")
+    assert tell.report.ok
+    tell.expect(False, "The device has no key.")
+    assert tell.report.problems == ["The device has no key."]
+
+
+def test_a_figure_of_the_second_boot_does_not_replace_the_first() -> None:
+    tell = Telling(Report(), lambda line: None)
+    tell.figure("ready_s", 100.04)
+    tell.figure("ready_s", 60)
+    assert tell.report.figures == {"ready_s": 100.0, "ready_s_again": 60}

@@ -5,10 +5,11 @@ import msgspec
 import pytest
 from patients import patient
 
+from roost_broker.clock import SECOND, VirtualClock
 from roost_broker.errors import Misuse, PeerError
 from roost_edge.doctor import telling
 from roost_edge.doctor.checks import checks_of
-from roost_edge.doctor.examining import Check, chosen, examine
+from roost_edge.doctor.examining import Check, chosen, examine, patience_until
 from roost_edge.doctor.findings import (
     MAX_TEXT,
     Finding,
@@ -52,6 +53,66 @@ def test_a_check_that_hangs_is_named_and_left_behind_and_the_others_are_told(tmp
     assert report.checks[0].remedy == "Unplug it."
     assert report.checks[3].status in ("skipped", "fail")
     assert not report.ok
+
+
+def test_at_the_end_of_all_time_what_is_missing_is_named_and_is_no_failure(tmp_path: Path) -> None:
+    begun, release = threading.Barrier(3), threading.Event()
+    clock = VirtualClock()
+
+    def hang(_patient: Patient) -> Verdict:
+        begun.wait(60)
+        release.wait()
+        return ok("too late")
+
+    def reported(_patient: Patient) -> Verdict:
+        begun.wait(60)
+        clock.advance(600 * SECOND)
+        return ok("fine")
+
+    checks = [
+        Check("well", reported, limit_s=6_000),
+        Check("slow", hang, limit_s=6_000),
+        Check("slow-too", hang, limit_s=6_000, heavy=True),
+        Check("waits", lambda _patient: ok("fine"), limit_s=6_000, heavy=True),
+    ]
+    report = examine(patient(tmp_path, clock=clock), checks, end_ns=600 * SECOND - 1)
+    release.set()
+    assert [finding.status for finding in report.checks] == ["ok", "warn", "warn", "skipped"]
+    assert [finding.took_ms for finding in report.checks[1:]] == [600_000] * 3
+    assert report.checks[1].found == "It had not ended when the examination's time was over."
+    assert report.checks[3].found == "Its turn had not come when the examination's time was over."
+    assert all(f"--only {finding.name}" in finding.remedy for finding in report.checks[1:])
+    assert report.ok
+
+
+def test_who_gives_an_examination_longer_gives_each_check_longer_and_nobody_shortens_them(tmp_path: Path) -> None:
+    assert patience_until(None, 5) == 1
+    assert patience_until(60 * SECOND, 0) == 1
+    assert patience_until(610 * SECOND, 10 * SECOND) == 5
+    release = threading.Event()
+
+    def hang(_patient: Patient) -> Verdict:
+        release.wait()
+        return ok("too late")
+
+    device = patient(tmp_path)
+    device.patience = 4
+    checks = [Check("hung", hang, limit_s=0.1), Check("hung-too", hang, limit_s=0.1, heavy=True)]
+    report = examine(device, checks)
+    release.set()
+    assert [finding.found for finding in report.checks] == ["It did not end within 0.4 s."] * 2
+
+
+def test_an_examination_that_begins_after_its_end_reports_at_once(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def hang(_patient: Patient) -> Verdict:
+        release.wait()
+        return ok("too late")
+
+    report = examine(patient(tmp_path), [Check("slow", hang, limit_s=600)], end_ns=0)
+    release.set()
+    assert [finding.status for finding in report.checks] in (["warn"], ["skipped"])
 
 
 def test_heavy_checks_run_one_after_another_and_each_has_its_whole_time(tmp_path: Path) -> None:

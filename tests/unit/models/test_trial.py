@@ -21,6 +21,13 @@ def test_goldens_that_fit_are_reported_with_times(make_bundle: Callable[..., Bun
     assert trial.rss_mb > 10
 
 
+def test_goldens_alone_are_run_without_timing_batches(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle(goldens=[{"input": "goldens/ramps.png"}])
+    trial = try_in_child(seal(bundle.root, goldens=True), timed=False)
+    assert (trial.differences, len(trial.goldens)) == ([], 1)
+    assert trial.ms_by_batch == trial.failed_batches == {}
+
+
 def test_a_golden_that_differs_is_named_with_both_scores(make_bundle: Callable[..., Bundle]) -> None:
     golden = {"input": "goldens/ramps.png", "outputs": [{"label": "dark", "score": 0.1}]}
     report = check_bundle(make_bundle(goldens=[golden]).root)
