@@ -72,7 +72,7 @@ def test_a_good_bundle_reaches_every_device_and_a_bad_one_after_it_is_halted_and
 
         good = conducting(centre, new, old, nodes, "breeds-2")
         await rolled_out(good, port)
-        assert good.controller.progress.state == "complete"
+        assert good.controller.progress.state == "complete", good.controller.progress.reason
         assert all(device.active.digest == new.digest for device in fleet.devices.values())
 
         halted = conducting(centre, worse, new, nodes, "breeds-3")

@@ -27,6 +27,7 @@ from roost_edge.settings.device import Settings
 
 _BACK_S = 10.0
 """A message that takes longer to come back is lost."""
+_MOST_CONNECT_S = 300  # what the settings allow
 
 
 @dataclass(slots=True)
@@ -55,14 +56,18 @@ class NotCarried(PeerError):
     """The broker took a message and did not bring it back."""
 
 
-def look(settings: Settings, user: str, clock: Clock) -> Look:
-    """Raises `PeerError`: nobody there, a wrong password, or a message that does not come back."""
+def look(settings: Settings, user: str, clock: Clock, patience: float = 1.0) -> Look:
+    """Its waits are `patience` times as long as usual, for a device that is slow.
+
+    Raises `PeerError`: nobody there, a wrong password, or a message that does not come back.
+    """
     with _quiet():
-        return asyncio.run(_look(settings, user, clock))
+        return asyncio.run(_look(settings, user, clock, patience))
 
 
-async def _look(settings: Settings, user: str, clock: Clock) -> Look:
-    broker = structs.replace(_as(settings.broker, user), session_expiry_s=0)
+async def _look(settings: Settings, user: str, clock: Clock, patience: float) -> Look:
+    connect_s = min(round(settings.broker.connect_timeout_s * patience), _MOST_CONNECT_S)
+    broker = structs.replace(_as(settings.broker, user), session_expiry_s=0, connect_timeout_s=connect_s)
     bus = MqttBus(broker, f"{settings.node.name}-doctor-{os.getpid()}")
     found, back, probe = Look(), asyncio.Event(), new_id(clock.wall_ns())
 
@@ -90,29 +95,37 @@ async def _look(settings: Settings, user: str, clock: Clock) -> Look:
     except TimeoutError:
         await bus.stop()
         raise NoBroker(
-            f"No broker answers at {broker.host}:{broker.port}.",
+            f"No broker answers at {broker.host}:{broker.port} within {connect_s} s.",
             "Start it (systemctl start mosquitto), or correct [broker] in the settings.",
         ) from None
     try:
-        await _round_trip(bus, device.request("probe"), probe, settings, clock, back, found)
+        back_s = _BACK_S * patience
+        await _round_trip(bus, device.request("probe"), probe, settings, clock, back, found, back_s)
     finally:
         await bus.stop()
     return found
 
 
 async def _round_trip(
-    bus: MqttBus, topic: str, probe: str, settings: Settings, clock: Clock, back: asyncio.Event, found: Look
+    bus: MqttBus,
+    topic: str,
+    probe: str,
+    settings: Settings,
+    clock: Clock,
+    back: asyncio.Event,
+    found: Look,
+    back_s: float,
 ) -> None:
     head = new_header(clock, settings.node.name, "doctor")
     ask = Ask(**head._asdict(), verb="probe", transaction=probe)
     began = clock.monotonic_ns()
     try:
-        async with asyncio.timeout(_BACK_S):
+        async with asyncio.timeout(back_s):
             await bus.publish(topic, encode(ask))
             await back.wait()
     except TimeoutError:
         raise NotCarried(
-            f"The broker did not bring a message on {topic} back within {_BACK_S:g} s.",
+            f"The broker did not bring a message on {topic} back within {back_s:g} s.",
             "Let this user read and write that topic (`roost broker setup` renders the rights), and see that the "
             "broker's disk is not full: journalctl -u mosquitto.",
         ) from None

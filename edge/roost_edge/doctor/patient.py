@@ -111,7 +111,7 @@ class Patient:
         with self._lock:
             if self._look is None:
                 try:
-                    self._look = look(self.settings, self.user, self.clock)
+                    self._look = look(self.settings, self.user, self.clock, self.patience)
                 except RoostError as error:
                     self._look = error
             if isinstance(self._look, RoostError):

@@ -1,10 +1,11 @@
 """What is true of a bundle on given pictures: measured once for each bundle, then shared by all simulated devices.
 
 Its goldens are run in a child process, as a device does; then every picture is shown to the new bundle, to the one
-before it and to the canary. A picture's time is the best of three, so that a busy machine does not look like a slow
-model.
+before it and to the canary. A picture's time is the best of three rounds through all pictures, so that a machine that
+is busy for a moment does not look like a slow model.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -94,24 +95,18 @@ class Measuring:
 
 
 def _said(predictor: Predictor, pictures: Sequence[Pixels]) -> Said:
-    labels: list[str | None] = []
-    times = []
-    for number, rgb in enumerate(pictures):
-        item = ModelInput(image=predictor.preprocess(rgb), at_ms=number * 1000)
-        best = float("inf")
-        label: str | None = None
-        for _ in range(_ROUNDS):
+    items = [ModelInput(image=predictor.preprocess(rgb), at_ms=number * 1000) for number, rgb in enumerate(pictures)]
+    labels: list[str | None] = [None] * len(items)
+    best = [math.inf] * len(items)
+    for _ in range(_ROUNDS):
+        for number, item in enumerate(items):
             began = time.monotonic_ns()
             try:
-                label = predictor.predict([item])[0][0].label
+                labels[number] = predictor.predict([item])[0][0].label
             except (Unusable, RoostError, IndexError):
-                label = None
-                break
-            best = min(best, (time.monotonic_ns() - began) / MS)
-        labels.append(label)
-        if label is not None:
-            times.append(best)
-    times.sort()
+                continue
+            best[number] = min(best[number], (time.monotonic_ns() - began) / MS)
+    times = sorted(took for took in best if took < math.inf)
     if not times:
         return Said(tuple(labels), 0.001, 0.001)
     return Said(tuple(labels), times[len(times) // 2], times[min(len(times) - 1, int(0.99 * len(times)))])

@@ -4,7 +4,8 @@
   error that knows of devices. Fails when the share is lower than chance explains. Waits until enough was counted.
 * Shares of devices (`install`, `crashes`, `quiet`, `alarms`): exact binomial tail against what is tolerated. Fails
   when more are in trouble than chance explains; suspicious (a chance below 5 %) is not passed either.
-* `latency`: mean over the devices of log(p99 / previous p99), against the log of the ratio that is tolerated.
+* `latency`: mean over the devices of log(p99 / previous p99), against the log of the ratio that is tolerated; what is
+  shorter than `latency_floor_ms` counts as that.
 
 They are judged for all devices together, for those that serve, and for every group with a tag in common that has enough
 devices: a bundle may be wrong for one camera only. A group can fail a step; only all together, and those that serve,
@@ -177,8 +178,9 @@ def _quiet(group: _Group, policy: Policy, elsewhere: tuple[int, int]) -> Gate:
 
 
 def _latency(group: _Group, policy: Policy) -> Gate:
+    floor = policy.latency_floor_ms
     ratios = [
-        math.log(one.p99_ms / one.previous_p99_ms)
+        math.log(max(one.p99_ms, floor) / max(one.previous_p99_ms, floor))
         for one in group.members
         if one.p99_ms and one.previous_p99_ms and not one.quiet
     ]

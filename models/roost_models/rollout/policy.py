@@ -49,6 +49,8 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A device that has said nothing for so long is quiet: more than its `report_s` and any poll."""
     latency_ratio: Annotated[float, Meta(gt=1, le=100)] = 1.5
     """The new bundle's p99 may be so many times the previous one's."""
+    latency_floor_ms: Annotated[float, Meta(ge=0.001, le=10_000)] = 5.0
+    """A shorter p99 counts as this: below it a ratio tells of the device's other work, and nobody waits."""
     crash_restarts: Annotated[int, Meta(ge=1, le=1000)] = 2
     """A device whose model ended by itself so often in a step has crashed."""
     tolerated: dict[str, Share] = field(

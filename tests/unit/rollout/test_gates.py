@@ -98,6 +98,13 @@ def test_slow_on_every_device_fails_and_unknown_times_are_not_judged() -> None:
     assert unknown.verdict == "not judged"
 
 
+def test_a_model_of_microseconds_is_not_slow_for_taking_a_few_more() -> None:
+    blink = fleet(20, 20, p99_ms=0.3, previous_p99_ms=0.1)
+    assert gate(judge(blink, SHADOW, POLICY, EXPECTED), "latency").verdict == "pass"
+    longer = fleet(20, 20, p99_ms=15.0, previous_p99_ms=0.1)
+    assert gate(judge(longer, SHADOW, POLICY, EXPECTED), "latency").verdict == "fail"
+
+
 def test_in_a_serving_step_it_is_those_that_serve_who_must_be_enough() -> None:
     found = judge(fleet(0, 60), SERVE, POLICY, EXPECTED)
     assert gate(found, "previous").verdict == "pass"
