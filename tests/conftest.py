@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import hypothesis
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # for what suites share: `cutting`
+
 from roost_broker.mosquitto import PrivateBroker
 
 T = TypeVar("T")

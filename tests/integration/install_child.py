@@ -11,8 +11,9 @@ more than the installation.
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from cutting import Cuts
 from roost_edge.ota.lines import Line
 from roost_edge.ota.pointers import OtaFolder
 from roost_edge.ota.settings import TrialSettings
@@ -23,42 +24,6 @@ from roost_models.registry.reader import RegistryReader
 from roost_models.registry.store import BundleStore
 
 LINE = Line("nest", "champion", "hen")
-_CHANGES = frozenset({"os.rename", "os.link", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.symlink"})
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-
-
-class Cuts:
-    """Counts what is about to change the disk, and ends the process at one of them."""
-
-    def __init__(self, root: Path, at: int) -> None:
-        self._root = str(root)
-        self._at = at
-        self.count = 0
-        self._plain_fsync = os.fsync
-        os.fsync = self._fsync  # fsync raises no audit event
-        sys.addaudithook(self._hook)
-
-    def _step(self) -> None:
-        self.count += 1
-        if self.count == self._at:
-            self._gone()
-
-    def _gone(self) -> NoReturn:
-        os._exit(99)
-
-    def _fsync(self, fd: Any) -> None:
-        self._step()
-        self._plain_fsync(fd)
-        self._step()  # and right behind it
-
-    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _CHANGES or (
-            event == "open"
-            and str(arguments[0]).startswith(self._root)
-            and isinstance(arguments[2], int)
-            and arguments[2] & _WRITING
-        ):
-            self._step()
 
 
 def install(root: Path, registry: Path) -> None:

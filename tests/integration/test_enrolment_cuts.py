@@ -1,20 +1,18 @@
 """Enrolment and renewal cut off before every operation on the disk: the next run makes one whole identity of it.
 
-The device is a process that ends at a given operation (`install_child.Cuts`), against a real desk in another process.
+The device is a process that ends at a given operation (`cutting`), against a real desk in another process.
 """
 
-import os
 import shutil
 import subprocess
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from enrolment_world import World, no_phrase, now
-from install_child import Cuts
 
+from cutting import cuts
 from roost_edge.enrolment import enrolling, keys, renewing, trust
 from roost_edge.enrolment.folder import IdentityFolder
 from roost_edge.enrolment.seed import Seed, read_seed, write_seed
@@ -40,31 +38,6 @@ def fleet(tmp_path: Path) -> Iterator[World]:
         desk.communicate()
 
 
-def cuts(root: Path, fresh: Callable[[], None], work: Callable[[], object]) -> Iterator[int]:
-    """Each cut in turn, each from a `fresh` state, until the work gets through."""
-    for number in range(1, 400):
-        fresh()
-        with warnings.catch_warnings():
-            # Python 3.12 minds threads that earlier tests have left: they hold nothing that the child needs.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                Cuts(root, number)
-                work()
-                status = 0
-            finally:
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert status in (0, 99), f"the work itself failed with {status}"
-        yield number
-        if status == 0:
-            assert number > 20, "hardly anything was written: is the hook watching?"
-            return
-    pytest.fail("the work never got through")
-
-
 def is_whole(folder: IdentityFolder) -> None:
     """Key, certificate and name belong together, and to the fleet."""
     chain = folder.chain()
@@ -83,7 +56,7 @@ def test_an_enrolment_that_is_cut_off_anywhere_is_finished_by_the_next_run(fleet
         write_seed(card, Seed(url=fleet.url, token=fleet.token(prefix="coop"), ca=bundle))
 
     half = 0
-    for _ in cuts(root, fresh, lambda: enrolling.enrol(card, folder, now())):
+    for _ in cuts(root, lambda: enrolling.enrol(card, folder, now()), least=20, fresh=fresh, fsyncs=True):
         if folder.enrolled:
             is_whole(folder)
             half += read_seed(card).token != ""
@@ -113,7 +86,7 @@ def test_a_renewal_with_a_new_key_that_is_cut_off_anywhere_leaves_the_old_identi
         folder.to_tell.unlink(missing_ok=True)
 
     seen = set()
-    for _ in cuts(root, fresh, lambda: renewing.renew(folder, now(), new_key=True)):
+    for _ in cuts(root, lambda: renewing.renew(folder, now(), new_key=True), least=20, fresh=fresh, fsyncs=True):
         is_whole(folder)
         seen.add(folder.key.read_bytes() == old)
         if folder.key.read_bytes() != old:

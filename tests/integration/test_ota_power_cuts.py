@@ -1,5 +1,6 @@
 """An installation that is cut at every operation on the disk leaves the old bundle or the new one, whole."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -72,7 +73,10 @@ class Installer:
 
     def __init__(self, registry: Path) -> None:
         command = [sys.executable, str(CHILD), str(registry)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        environment = os.environ | {"PYTHONPATH": str(CHILD.parents[1])}  # where `cutting` is
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
 
     def __enter__(self) -> "Installer":
         return self

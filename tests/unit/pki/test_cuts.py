@@ -1,71 +1,21 @@
 """The authority is cut off at every write: old or new, and the next one goes on."""
 
-import os
 import shutil
-import sys
-import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 from fleet_authority import NOW, begin, device, enrol, no_phrase, token
 
+from cutting import cuts
 from roost_broker.errors import Misuse
 from roost_edge.enrolment import renewing, trust
 from roost_provisioning.pki import rotation
 from roost_provisioning.pki.authority import Authority
 
-CUT = 99
-_CHANGES = frozenset({"os.rename", "os.link", "os.mkdir", "os.remove", "os.rmdir", "os.symlink"})
-
-
-def cuts(below: Path, work: Callable[[], object], *, least: int = 4) -> Iterator[int]:
-    """Each cut in turn, until the work gets through; there must be several, or nothing was watched."""
-    for number in range(1, 200):
-        done = _cut_at(number, str(below), work)
-        yield number
-        if done:
-            assert number >= least, "hardly anything was written: is the hook watching?"
-            return
-    pytest.fail("the work never got through")
-
-
-def _cut_at(number: int, below: str, work: Callable[[], object]) -> bool:
-    with warnings.catch_warnings():
-        # Python 3.12 minds threads that earlier tests have left: they hold nothing that the child needs.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            _die_at(number, below)
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, CUT), f"the work itself failed with {status}"
-    return status == 0
-
-
-def _die_at(number: int, below: str) -> None:
-    seen = 0
-
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal seen
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if (event in _CHANGES or writes) and str(arguments[0]).startswith(below):
-            seen += 1
-            if seen == number:
-                os._exit(CUT)
-
-    sys.addaudithook(watch)
-
 
 def test_setting_up_is_cut_and_done_again(tmp_path: Path) -> None:
     folders = iter(tmp_path / f"try-{number}" for number in range(200))
     now = [next(folders)]
-    for _ in cuts(tmp_path, lambda: begin(now[0])):
+    for _ in cuts(tmp_path, lambda: begin(now[0]), least=4):
         try:
             made = begin(now[0])
         except Misuse:  # it was cut after the last step that counts
@@ -86,7 +36,7 @@ def test_a_rotation_of_the_root_is_cut_and_no_device_is_lost(tmp_path: Path) -> 
         with Authority(folders.now / "authority") as opened:
             rotation.new_root(opened, folders.now / "stick", no_phrase, NOW, at_once=True)
 
-    for _ in cuts(tmp_path, rotate):
+    for _ in cuts(tmp_path, rotate, least=4):
         with Authority(folders.now / "authority") as opened:
             assert trust.successor(known, trust.certificates(opened.trust(NOW)))
             issued = enrol(opened, token(opened), device())
