@@ -16,6 +16,7 @@ from roost_broker.messages import (
     Alert,
     Ask,
     Availability,
+    CameraStatus,
     DeadLetter,
     Declined,
     Event,
@@ -23,6 +24,7 @@ from roost_broker.messages import (
     InjectedState,
     ModelState,
     Motion,
+    Notice,
     OtaOrder,
     OtaState,
     Receipt,
@@ -33,7 +35,9 @@ from roost_broker.messages import (
     ScheduleSet,
     Score,
     Snapshot,
+    StoreState,
     Suggestion,
+    SwitchState,
     Token,
     Trace,
 )
@@ -77,6 +81,14 @@ _CATALOGUE = (
         "What runs here and what is on its way, signed.",
     ),
     TopicEntry(
+        "<node>/store",
+        True,
+        (StoreState,),
+        "desk",
+        "anyone",
+        "How full the card is, and whether its house-keeping runs.",
+    ),
+    TopicEntry(
         "<node>/request/ota",
         False,
         (OtaOrder,),
@@ -88,11 +100,35 @@ _CATALOGUE = (
         "<node>/request/doctor",
         False,
         (Ask,),
-        "operators",
+        "operators, page",
         "desk",
         "Examine the device: what is well, what is not, and what to do about it.",
     ),
     TopicEntry("<node>/request/info", False, (Ask,), "operators", "desk", "Tell what the device is."),
+    TopicEntry(
+        "<node>/request/picture",
+        False,
+        (Ask,),
+        "anyone with the right",
+        "capture",
+        'Take a picture now with the camera named (`{"camera": "nest"}`) and classify it.',
+    ),
+    TopicEntry(
+        "<node>/request/alerts",
+        False,
+        (Ask,),
+        "anyone with the right",
+        "alerts",
+        "Tell how cameras, sightings, rules and switches stand.",
+    ),
+    TopicEntry(
+        "<node>/request/notice",
+        False,
+        (Ask,),
+        "anyone with the right",
+        "alerts",
+        "Give out a notice, to try whether it reaches people.",
+    ),
     TopicEntry(
         "<node>/request/probe",
         False,
@@ -105,9 +141,17 @@ _CATALOGUE = (
         "<node>/response/<verb>",
         False,
         (Reply,),
-        "desk",
+        "desk, alerts, capture",
         "whoever asked",
         "The answer, with the question's transaction.",
+    ),
+    TopicEntry(
+        "<node>/notices",
+        False,
+        (Notice,),
+        "alerts",
+        "notify, anyone",
+        "A rule of the settings has something to say to people, once.",
     ),
     TopicEntry(
         "<node>/deadletter",
@@ -146,7 +190,7 @@ _CATALOGUE = (
         False,
         (Result,),
         "rendezvous",
-        "requester, alerts, decoy",
+        "requester, alerts, feed, decoy",
         "The official outcome, exactly one for each request.",
     ),
     TopicEntry(
@@ -194,7 +238,7 @@ _CATALOGUE = (
         "<node>/<task>/suggestions",
         False,
         (Suggestion,),
-        "feeds, people",
+        "feeds, page, people",
         "gateway",
         "What somebody says that a picture shows; a label only when reviewed.",
     ),
@@ -205,6 +249,47 @@ _CATALOGUE = (
     TopicEntry("<node>/<camera>/events", False, (Alert,), "alerts", "anyone", "Sightings: they begin, go on and end."),
     TopicEntry(
         "<node>/<camera>/snapshot", True, (Snapshot,), "alerts", "anyone", "Small picture of the newest sighting."
+    ),
+    TopicEntry(
+        "<node>/<camera>/picture",
+        True,
+        (),
+        "alerts",
+        "Home Assistant",
+        "The same picture as base64 alone; where [discovery] is on.",
+    ),
+    TopicEntry(
+        "<node>/<camera>/status",
+        True,
+        (CameraStatus,),
+        "alerts",
+        "anyone",
+        "Whether the camera works, and what it saw last.",
+    ),
+    *(
+        entry
+        for switch, producer, sentence in (
+            ("alerts", "alerts", "whether the camera's sightings are told"),
+            ("detection", "capture", "whether motion before the camera is looked at"),
+        )
+        for entry in (
+            TopicEntry(
+                f"<node>/<camera>/{switch}/set",
+                False,
+                (),
+                "anyone with the right",
+                producer,
+                f"Switch {sentence}: the word `on` or `off`.",
+            ),
+            TopicEntry(
+                f"<node>/<camera>/{switch}/state",
+                True,
+                (SwitchState,),
+                producer,
+                "anyone",
+                f"How it stands {sentence}; kept over restarts.",
+            ),
+        )
     ),
 )
 

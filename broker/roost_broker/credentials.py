@@ -1,7 +1,8 @@
 """As whom a process of this device connects to its broker.
 
-With `broker.passwords` each role has a user of its name. Its secret comes from systemd (`LoadCredential=mqtt:…`), so
-that the role need not be able to read the folder with everybody's; else from the folder.
+With `broker.passwords` each role has a user of its name. Its secret comes from systemd (`LoadCredential=mqtt:…`, and
+`mqtt-<role>:…` where several roles share a process), so that the role need not be able to read the folder with
+everybody's; else from the folder.
 """
 
 import os
@@ -28,9 +29,8 @@ def as_user(settings: BrokerSettings, user: str, *, secret_of: str = "") -> Brok
     if not settings.passwords:
         return settings
     given = os.environ.get("CREDENTIALS_DIRECTORY", "")
-    path = Path(given, _CREDENTIAL)
-    if not given or not path.exists():
-        path = Path(settings.passwords, secret_of or user)
+    places = [Path(given, f"{_CREDENTIAL}-{secret_of or user}"), Path(given, _CREDENTIAL)] if given else []
+    path = next((place for place in places if place.exists()), Path(settings.passwords, secret_of or user))
     return structs.replace(settings, username=user, password=read_secret(path), passwords="")
 
 

@@ -30,7 +30,7 @@ class Malformed(PeerError):
 
 
 class FrameUnavailable(PeerError):
-    """A frame reference that cannot be resolved: `reason` is `missing`, `truncated` or `altered`."""
+    """A frame reference that cannot be resolved: `reason` is `missing`, `truncated`, `altered` or `withheld`."""
 
     def __init__(self, reason: str, problem: str, remedy: str = "") -> None:
         super().__init__(problem, remedy)

@@ -36,6 +36,9 @@ class OutsideSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """People with a certificate `operator:<name>` who may order everything on this device."""
     watchers: tuple[str, ...] = ()
     """People with a certificate `watcher:<name>` who may look. Mosquitto knows no rule for all of a kind."""
+    home_assistants: tuple[str, ...] = ()
+    """Home Assistants on other machines, each with a certificate `watcher:<name>`: they hear and switch what
+    [discovery] announces, and nothing else."""
     max_connections: int = 20
 
     def __post_init__(self) -> None:
@@ -43,9 +46,11 @@ class OutsideSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         _in_range("outside.max_connections", self.max_connections, 1, 10_000)
         if not self.address or not self.address.isprintable() or " " in self.address:
             raise Misuse(f"mosquitto.outside.address is {self.address!r}.", "Give an address of this machine.")
-        for kind, names in (("operator", self.operators), ("watcher", self.watchers)):
+        for kind, names in (("operator", self.operators), ("watcher", self.watchers + self.home_assistants)):
             for name in names:
                 identity(kind, name)
+        for name in set(self.watchers) & set(self.home_assistants):
+            raise Misuse(f"{name} is both a watcher and a Home Assistant.", "Name it in one of the two.")
 
 
 class ProgramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +60,8 @@ class ProgramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Filters of what it hears."""
     write: tuple[str, ...] = ()
     """Filters of what it says: topics of its own, or suggestions (`roost/<node>/<task>/suggestions`)."""
+    home_assistant: bool = False
+    """It is Home Assistant, and has what the entities need that [discovery] announces, beside `read` and `write`."""
 
 
 class DeviceBrokerSettings(Keeping, frozen=True, kw_only=True, forbid_unknown_fields=True):

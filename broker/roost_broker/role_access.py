@@ -37,6 +37,10 @@ class Household:
     """Filters of the devices whose messages the gateway carries."""
     down: tuple[str, ...] = ()
     """Filters of what the centre may publish here, by way of the gateway."""
+    discovery: str = ""
+    """Topic of Home Assistant's discovery document of this device; empty: it is not announced."""
+    birth: str = ""
+    """Where Home Assistant says that it has started."""
 
     @property
     def flows(self) -> tuple[TaskTopics, ...]:
@@ -84,6 +88,21 @@ def operator(device: NodeTopics) -> tuple[Grant, ...]:
 def watcher(device: NodeTopics) -> tuple[Grant, ...]:
     """Looks, and changes nothing."""
     return read(f"{device.base}/#")
+
+
+def home_assistant(household: Household) -> tuple[Grant, ...]:
+    """What Home Assistant needs for the entities that discovery announces, and nothing beside. Raises `Misuse`."""
+    device = household.device
+    if not household.discovery:
+        raise Misuse("Home Assistant is to have a user, and the device is not announced to it.", "Add [discovery].")
+    found = read(device.availability, device.notices, device.ota, device.response("doctor"), household.discovery)
+    # It says that it has started; and takes the document away when its user removes the device.
+    found += write(household.birth, household.discovery, *map(device.request, ("doctor", "picture", "ota")))
+    for camera in map(device.camera, household.cameras):
+        found += read(camera.motion, camera.status, camera.events, camera.picture)
+        for switch in ("alerts", "detection"):
+            found += read(camera.switch_state(switch)) + write(camera.switch_set(switch))
+    return found
 
 
 def _own(role: Role, device: NodeTopics) -> tuple[Grant, ...]:
@@ -150,17 +169,38 @@ def _capture(role: Role, household: Household) -> Sessions:
             *_own(role, device),
             *read(flow.results(role.camera), flow.receipts, device.role(GATEWAY)),
             *write(flow.raw, device.camera(role.camera).motion, flow.traces, flow.deadletter),
+            # What people order of the camera, and what it answers.
+            *read(device.request("picture"), device.camera(role.camera).switch_set("detection")),
+            *write(device.response("picture"), device.camera(role.camera).switch_state("detection"), device.deadletter),
         )
     }
 
 
 def _alerts(role: Role, household: Household) -> Sessions:
     device = household.device
-    found = _own(role, device) + write(device.availability, device.info)
+    found = _own(role, device) + write(device.availability, device.info, device.notices, device.deadletter)
+    found += read(*map(device.request, ("alerts", "notice"))) + write(*map(device.response, ("alerts", "notice")))
+    if household.discovery:
+        found += write(household.discovery) + read(household.birth)
     for flow in household.flows:
         found += read(flow.all_results) + write(flow.deadletter)
     for camera in map(device.camera, household.cameras):
-        found += write(camera.events, camera.snapshot)
+        found += write(camera.events, camera.snapshot, camera.picture, camera.status, camera.switch_state("alerts"))
+        found += read(camera.switch_set("alerts"), device.role(f"capture-{camera.camera}"))
+    return {"": found}
+
+
+def _notify(role: Role, household: Household) -> Sessions:
+    """Reads notices. It holds people's addresses, and has nothing to say here but how it is."""
+    device = household.device
+    return {"": (*_own(role, device), *read(device.notices), *write(device.deadletter))}
+
+
+def _feed(role: Role, household: Household) -> Sessions:
+    """Reads results, and says what people answered; it orders nothing, for strangers speak through it."""
+    found = _own(role, household.device)
+    for flow in household.flows:
+        found += read(flow.all_results) + write(flow.suggestions, flow.deadletter)
     return {"": found}
 
 
@@ -199,10 +239,25 @@ def _desk(role: Role, household: Household) -> Sessions:
     device = household.device
     verbs = ("doctor", "info")
     asked = read(*map(device.request, verbs))
+    said = write(*map(device.response, verbs), device.store, device.deadletter)
     return {
-        "": (*_own(role, device), *asked, *write(*map(device.response, verbs), device.deadletter)),
+        "": (*_own(role, device), *asked, *read(device.all_roles), *said),
         "doctor": (*read(f"{device.root}/#"), *write(device.request("probe"))),
     }
+
+
+def _page(role: Role, household: Household) -> Sessions:
+    """Looks at what it shows, asks the doctor, and says what people hold of a picture. It orders nothing."""
+    device = household.device
+    found = _own(role, device) + write(device.request("doctor"))
+    found += read(device.availability, device.all_roles, device.event, device.ota, device.deadletter)
+    found += read(device.response("doctor"))
+    for flow in household.flows:
+        found += read(flow.schedule, flow.all_model_states, flow.all_results, flow.deadletter)
+        found += write(flow.suggestions)
+    for camera in map(device.camera, household.cameras):
+        found += read(camera.motion, camera.events, camera.snapshot)
+    return {"": found}
 
 
 _RULES: Final[dict[str, Callable[[Role, Household], Sessions]]] = {
@@ -213,8 +268,11 @@ _RULES: Final[dict[str, Callable[[Role, Household], Sessions]]] = {
     "monitor": _monitor,
     "capture": _capture,
     "alerts": _alerts,
+    "notify": _notify,
     "proxy": _proxy,
+    "feed": _feed,
     "gateway": _gateway,
     "ota": _ota,
     "desk": _desk,
+    "page": _page,
 }

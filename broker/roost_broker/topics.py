@@ -1,10 +1,10 @@
 """The topic tree, built and parsed here and nowhere else.
 
-    roost/<node>/availability R · info R · event · roles/<role> R · ota R · deadletter
-    roost/<node>/request/<verb> · response/<verb>
+    roost/<node>/availability R · info R · event · roles/<role> R · ota R · store R · deadletter
+    roost/<node>/notices · request/<verb> · response/<verb>
     roost/<node>/<task>/raw · input · scores/<model> · results/<requester> · receipts
     roost/<node>/<task>/schedule R · state R · models/<model>/state R · suggestions · deadletter
-    roost/<node>/<camera>/motion R · events · snapshot R
+    roost/<node>/<camera>/motion R · status R · events · snapshot R · picture R · <switch>/set · <switch>/state R
 
 R = retained. `roost` is the configurable base (it may have several levels). A *task* is one kind of decision with
 its own topics, models and schedule; tasks never share a stream.
@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from roost_broker.errors import Misuse
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
-_RESERVED = frozenset({"availability", "info", "health", "event", "roles", "ota", "request", "response", "deadletter"})
+_RESERVED = frozenset(
+    {"availability", "info", "health", "event", "notices", "roles", "ota", "store", "request", "response", "deadletter"}
+)
 
 
 def check_name(kind: str, name: str) -> str:
@@ -67,9 +69,19 @@ class NodeTopics:
         return f"{self.root}/event"
 
     @property
+    def notices(self) -> str:
+        """Not retained; what the rules of the settings say to people."""
+        return f"{self.root}/notices"
+
+    @property
     def ota(self) -> str:
         """Retained; what runs on the device and what is on its way there."""
         return f"{self.root}/ota"
+
+    @property
+    def store(self) -> str:
+        """Retained; how full the card is, and whether its house-keeping runs."""
+        return f"{self.root}/store"
 
     def request(self, verb: str) -> str:
         """Where the device is asked to do something."""
@@ -217,6 +229,24 @@ class CameraTopics:
     def snapshot(self) -> str:
         """Retained small picture of the newest alert."""
         return f"{self.root}/snapshot"
+
+    @property
+    def picture(self) -> str:
+        """Retained; the same picture as bare base64, for programs that want no message around it."""
+        return f"{self.root}/picture"
+
+    @property
+    def status(self) -> str:
+        """Retained; whether the camera works, and what it saw last."""
+        return f"{self.root}/status"
+
+    def switch_set(self, switch: str) -> str:
+        """Where a switch is turned on and off."""
+        return f"{self.root}/{check_name('switch', switch)}/set"
+
+    def switch_state(self, switch: str) -> str:
+        """Retained; how a switch stands."""
+        return f"{self.root}/{check_name('switch', switch)}/state"
 
 
 def last_level(topic: str) -> str:

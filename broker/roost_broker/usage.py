@@ -1,6 +1,7 @@
 """What this process costs its device, for its state message (promise L11)."""
 
 import time
+from contextvars import ContextVar
 from pathlib import Path
 
 from roost_broker.clock import MS
@@ -10,10 +11,15 @@ _ROLLUP = Path("/proc/self/smaps_rollup")
 _STATM = Path("/proc/self/statm")
 _PAGE = 4096
 
+SHARED_BY: ContextVar[int] = ContextVar("SHARED_BY", default=1)
+"""How many roles this process runs. Each tells an even share, so that the sum over a device's roles is right."""
+
 
 def usage() -> Usage:
     """Processor time since the process began, and its memory as it is now. About a millisecond."""
-    return Usage(cpu_ms=time.process_time_ns() // MS, memory_bytes=_proportional() or _resident())
+    roles = SHARED_BY.get()
+    memory = _proportional() or _resident()
+    return Usage(cpu_ms=time.process_time_ns() // MS // roles, memory_bytes=memory // roles)
 
 
 def _proportional() -> int:

@@ -15,11 +15,22 @@ def compose_desk(place: "Place", _fault: str) -> "Iterator[Shell]":
     from roost_edge.desk.about import about
     from roost_edge.desk.examination import Examiner
     from roost_edge.desk.role import Desk
+    from roost_edge.janitor.watching import StoreWatching
+    from roost_edge.processes.plan import plan
 
-    settings = place.settings
+    settings, bus = place.settings, place.bus(kept=False)
     examiner = Examiner(settings, user=place.role.name, timeout_s=settings.desk.doctor_timeout_s, clock=place.clock)
+    store = StoreWatching(
+        bus,
+        place.device,
+        [role.name for role in plan(settings) if role.kind in ("decoy", "capture")],
+        place.layout.data,
+        clock=place.clock,
+        settings=settings.store,
+        role=place.role.name,
+    )
     yield Desk(
-        place.bus(kept=False),
+        bus,
         place.device,
         examine=examiner.examine,
         about=partial(about, settings, place.clock),
@@ -27,4 +38,5 @@ def compose_desk(place: "Place", _fault: str) -> "Iterator[Shell]":
         session=place.session,
         settings=settings.desk,
         role=place.role.name,
+        beside=store,
     )

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from roost_broker.errors import Misuse
-from roost_broker.frames import FrameStore
 from roost_broker.reconnect import ReconnectPolicy
 
 if TYPE_CHECKING:
@@ -27,13 +26,13 @@ def compose_gateway(place: "Place", _fault: str) -> Iterator["Shell"]:
     from roost_broker.gateway.settings import GatewaySettings
 
     settings = place.settings
-    archives = [FrameStore(place.layout.archive(task) / "frames") for task in settings.tasks]
+    archives = [place.guarded(place.layout.archive(task) / "frames") for task in settings.tasks]
     yield Gateway(
         place.bus(receive_maximum=256),
         place.device,
         settings.gateway or GatewaySettings(),
         place.layout.gateway,
-        [place.frames, *archives],  # what is sent at night may have left the first by then
+        [place.shown, *archives],  # what is sent at night may have left the first by then
         clock=place.clock,
         session=place.session,
         role=place.role.name,

@@ -1,10 +1,10 @@
 """One role as a process: `python -m roost_edge.daemon ROLE [--task T] [--model M] [--camera C] --settings FILE`.
 
-The supervisor starts this; people use `roost run ROLE`, which becomes it. systemd, whose units know a role by its name
-(`--name model-nest-champion`), is told how it stands (`processes.service_manager`). SIGTERM and SIGINT end it in
-order with status 0. A fatal error is one clear line and status 1: it dies loudly and is started again. Misuse
-(settings or arguments that cannot work) is status 2. It imports neither typer nor rich, and what a role needs only
-when it is that role.
+The supervisor starts this; people use `roost run ROLE`, which becomes it. With `--name aside` it is those roles that
+share a process (`shared_daemon`). systemd, whose units know a role by its name (`--name model-nest-champion`), is told
+how it stands (`processes.service_manager`). SIGTERM and SIGINT end it in order with status 0. A fatal error is one
+clear line and status 1: it dies loudly and is started again. Misuse (settings or arguments that cannot work) is status
+2. It imports neither typer nor rich, and what a role needs only when it is that role.
 """
 
 import argparse
@@ -30,9 +30,11 @@ from roost_edge.processes.plan import KINDS, RoleProcess, resolve
 from roost_edge.processes.service_manager import ServiceManager, Watched
 from roost_edge.processes.slots import Standing, placed
 from roost_edge.processes.succession import python_of
+from roost_edge.processes.together import ASIDE, members
 from roost_edge.roles import compose
 from roost_edge.settings import loading
 from roost_edge.settings.device import Settings
+from roost_edge.shared_daemon import run_together
 
 log = logging.getLogger("roost_edge.daemon")
 
@@ -47,7 +49,8 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--name",
         default="",
-        help="which role, by its whole name: for a unit of systemd, where a slot that is not to run ends in order",
+        help="which role, by its whole name (or `aside`, those that share a process): for a unit of systemd, where a "
+        "slot that is not to run ends in order",
     )
     arguments.add_argument(
         "--settings", type=Path, required=True, metavar="FILE", help="settings of this device (TOML)"
@@ -76,12 +79,13 @@ async def run(
     *,
     standing: Standing = "alone",
     service: ServiceManager | None = None,
+    settings_file: Path | None = None,
 ) -> None:
     """Compose the role and run it until a signal arrives or it fails. `service` is told how it stands."""
     stop = told_to_stop()
     service = service or ServiceManager({})
     STATE_TOLD.set(service.told)
-    with compose(role_settings, role, fault=fault, standing=standing) as shell:
+    with compose(role_settings, role, fault=fault, standing=standing, settings_file=settings_file) as shell:
         log.info("begins", extra={"fields": {"pid": os.getpid()}})
         beside = [
             asyncio.create_task(service.ping(shell.stuck if isinstance(shell, Watched) else lambda: "")),
@@ -109,6 +113,12 @@ def run_named(options: argparse.Namespace) -> int:
         faulthandler.enable()  # the watchdog ends a hung process by SIGABRT: the journal then has where it hung
     _wait_after_failures(service)
     settings = loading.load(options.settings)
+    if options.name == ASIDE:
+        logs.setup(ASIDE, settings.node.log_level)
+        if not (roles := members(settings)):
+            raise Misuse("In these settings no roles share a process.", "Set compact = true below [node].")
+        asyncio.run(run_together(settings, options.settings, roles, service))
+        return 0
     role = named(settings, options.name)
     logs.setup(role.name, settings.node.log_level)
     standby = Path(os.environ.get("ROOST_STANDBY", "/run/roost/standby"), role.name).exists()
@@ -118,7 +128,7 @@ def run_named(options: argparse.Namespace) -> int:
         log.info("another slot does this work; nothing to do")
         return 0
     _become(python_of(settings.layout, role))
-    asyncio.run(run(settings, role, options.fault, standing=found[1], service=service))
+    asyncio.run(run(settings, role, options.fault, standing=found[1], service=service, settings_file=options.settings))
     return 0
 
 
@@ -165,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         slot = {"a": "", "b": "b"}.get(options.slot)
         role, standing = placed(loaded.layout, role, slot, standby=options.standby)
         logs.setup(role.name, loaded.node.log_level)
-        asyncio.run(run(loaded, role, options.fault, standing=standing))
+        asyncio.run(run(loaded, role, options.fault, standing=standing, settings_file=options.settings))
     except Misuse as error:
         log.error(str(error))  # noqa: TRY400  # the sentence says it all; a trace would hide it
         return MISUSE

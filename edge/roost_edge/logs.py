@@ -8,9 +8,13 @@ import json
 import logging
 import sys
 import time
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 _MAX_TEXT = 4_000
+
+ROLE: ContextVar[str] = ContextVar("ROLE", default="")
+"""Which role speaks, in a process of several. Threads do not inherit it: for what they say it is the process."""
 
 
 class JsonLines(logging.Formatter):
@@ -26,7 +30,7 @@ class JsonLines(logging.Formatter):
         entry: dict[str, Any] = {
             "at": f"{stamp}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
-            "role": self._role,
+            "role": ROLE.get() or self._role,
             "where": record.name,
             "message": record.getMessage()[:_MAX_TEXT],
         }

@@ -23,9 +23,13 @@ from roost_broker.sessions import next_session
 from roost_broker.settings import BrokerSettings
 from roost_broker.topics import NodeTopics, TaskTopics
 from roost_broker.tracing import Tracer
+from roost_edge.compose_alerts import compose_alerts
 from roost_edge.compose_desk import compose_desk
+from roost_edge.compose_feed import compose_feed
 from roost_edge.compose_gateway import compose_gateway
+from roost_edge.compose_notify import compose_notify
 from roost_edge.compose_ota import bundle_of, compose_ota
+from roost_edge.compose_page import compose_page
 from roost_edge.processes import slots
 from roost_edge.processes.own_process import only_one
 from roost_edge.processes.plan import Kind, RoleProcess
@@ -47,8 +51,11 @@ class Shell(Protocol):
 class Place:
     """What every composition needs to know about the one role that this process is."""
 
-    def __init__(self, settings: Settings, role: RoleProcess, clock: Clock, standing: Standing) -> None:
+    def __init__(
+        self, settings: Settings, role: RoleProcess, clock: Clock, standing: Standing, settings_file: Path | None = None
+    ) -> None:
         self.settings = settings
+        self.settings_file = settings_file
         self.standing = standing
         self.role = role
         self.clock = clock
@@ -78,6 +85,21 @@ class Place:
     def frames(self) -> FrameStore:
         """The frames as captured."""
         return FrameStore(self.layout.frames)
+
+    @property
+    def shown(self) -> FrameStore:
+        """The frames as they may be shown outside the device."""
+        return self.guarded(self.layout.frames)
+
+    def guarded(self, root: Path) -> FrameStore:
+        """A store of frames as the privacy guard lets it be seen, where the settings have one."""
+        settings = self.settings
+        if settings.privacy is None:
+            return FrameStore(root)
+        from roost_edge.privacy.guarded_frames import GuardedFrames
+
+        archives = [self.layout.archive(task) for task in settings.tasks]
+        return GuardedFrames(root, archives, settings.privacy, self.clock)
 
     def bus(self, *, will: Will | None = None, receive_maximum: int | None = None, kept: bool = True) -> MqttBus:
         """The role's session, not started; by default its will says `gone` on the role's state topic.
@@ -112,18 +134,26 @@ def _tracer(place: Place, bus: MqttBus, component: str, topics: TaskTopics) -> T
 
 
 @contextmanager
-def compose(settings: Settings, role: RoleProcess, *, fault: str = "", standing: Standing = "alone") -> Iterator[Shell]:
+def compose(
+    settings: Settings,
+    role: RoleProcess,
+    *,
+    fault: str = "",
+    standing: Standing = "alone",
+    settings_file: Path | None = None,
+) -> Iterator[Shell]:
     """The role's shell; what it holds open is closed at the end. Raises `Misuse` for what cannot be.
 
     `fault` makes a model misbehave (see `roost_broker.faults`); only where the settings say QA.
     A role that can hand over waits in standby for its predecessor's token (see `processes.slots`).
+    `settings_file` is where the settings were read from, for the role that shows them.
     """
     if fault and not settings.node.qa:
         raise Misuse("A fault is injected only where the settings allow it.", "Set `qa = true` below [node].")
     if fault and role.kind != "model":
         raise Misuse(f"Only models can be made to misbehave, not {role.name}.", "Leave --fault out.")
     with only_one(settings.layout.session(f"{role.name}.lock")):
-        place = Place(settings, role, SystemClock(), standing)
+        place = Place(settings, role, SystemClock(), standing, settings_file)
         with _MAKERS[role.kind](place, fault) as shell:
             yield shell
 
@@ -158,7 +188,7 @@ def _rendezvous(place: Place, _fault: str) -> Iterator[Shell]:
 
 @contextmanager
 def _injector(place: Place, _fault: str) -> Iterator[Shell]:
-    from roost_rendezvous.injector import StateInjector
+    from roost_rendezvous.injector.role import StateInjector
 
     values = place.settings.tasks[place.role.task].state
     bus = place.bus()
@@ -217,7 +247,8 @@ def _decoy(place: Place, _fault: str) -> Iterator[Shell]:
     from roost_models.archive.writing import Archive
     from roost_models.decoy import Decoy
 
-    archive = Archive(place.layout.archive(place.role.task), settings=place.settings.archive)
+    settings, folder = place.settings, place.layout.archive(place.role.task)
+    archive = Archive(folder, settings=settings.archive, reserve=settings.store.reserve)
     bus = place.bus()
     try:
         yield Decoy(
@@ -262,6 +293,9 @@ def _capture(place: Place, _fault: str) -> Iterator[Shell]:
             role=place.role.name,
             tracer=_tracer(place, bus, place.role.name, topics),
             forwarded=place.settings.gateway is not None and place.settings.gateway.confirms(place.node),
+            reserve=place.settings.store.reserve,
+            switches=place.layout.switches,
+            beside=(place.layout.motion_log(name), place.layout.rolls(name)),
         )
 
 
@@ -278,30 +312,6 @@ def _monitor(place: Place, _fault: str) -> Iterator[Shell]:
         node=place.node,
         session=place.session,
         settings=settings.traces,
-        role=place.role.name,
-    )
-
-
-@contextmanager
-def _alerts(place: Place, _fault: str) -> Iterator[Shell]:
-    from roost_edge.alerts.role import AlertsRole, Device, availability_will
-
-    settings = place.settings
-    models = {
-        f"{task}/{model}": Path(section.bundle).name
-        for task, part in settings.tasks.items()
-        for model, section in part.models.items()
-    }
-    yield AlertsRole(
-        place.bus(will=availability_will(place.device, place.session, place.clock)),
-        place.device,
-        [settings.task_topics(task) for task in settings.tasks],
-        settings.alerts,
-        place.frames,
-        device=Device(cameras=tuple(settings.cameras), models=models),
-        outbox=place.layout.outbox,
-        clock=place.clock,
-        session=place.session,
         role=place.role.name,
     )
 
@@ -336,9 +346,12 @@ _MAKERS: dict[Kind, Callable[[Place, str], AbstractContextManager[Shell]]] = {
     "decoy": _decoy,
     "monitor": _monitor,
     "capture": _capture,
-    "alerts": _alerts,
+    "alerts": compose_alerts,
+    "notify": compose_notify,
     "proxy": _proxy,
+    "feed": compose_feed,
     "gateway": compose_gateway,
     "desk": compose_desk,
     "ota": compose_ota,
+    "page": compose_page,
 }

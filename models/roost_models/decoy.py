@@ -97,7 +97,10 @@ class Decoy:
         self._delayed: set[asyncio.TimerHandle] = set()
         self._letters = DeadLetters(bus, topics.deadletter, "decoy", clock)
         self._presence = RolePresence(
-            bus, topics.device, self._role, session=session, clock=clock, counts=lambda: self.counts
+            *(bus, topics.device, self._role),
+            session=session,
+            clock=clock,
+            counts=lambda: {**self.counts, **archive.house_keeping()},
         )
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -122,7 +122,7 @@ async def run(role: str, port: int, folder: Path) -> None:
             bus, TOPICS, agreed, clock=CLOCK, journal=journal, node=NODE, session=1, scores_bus=buses[1]
         ).run(stop)
     elif role == "injector":
-        from roost_rendezvous.injector import StateInjector
+        from roost_rendezvous.injector.role import StateInjector
 
         await StateInjector(bus, TOPICS, clock=CLOCK, node=NODE, session=1).run(stop)
     else:

@@ -14,6 +14,7 @@ import pytest
 from roost_broker.clock import MS, SECOND, VirtualClock
 from roost_broker.errors import Misuse, RoostError
 from roost_edge.sources import CameraFailed, CameraSettings, FrameSource, open_source
+from roost_edge.sources.faults import CameraFault
 from roost_edge.sources.opencv import OpenCvSource
 
 COUNT = 6
@@ -45,15 +46,17 @@ def folder(path: Path, count: int = COUNT) -> Path:
     return path
 
 
-@pytest.fixture(params=["synthetic", "video", "folder", "opencv"])
+@pytest.fixture(params=["synthetic", "video", "folder", "opencv", "faulty"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     """Settings of a source with six pictures, read as fast as possible."""
     kind = request.param
 
     def make(**changes: object) -> CameraSettings:
         fields: dict[str, object] = {"source": kind, "width": 160, "height": 120, "realtime": False}
-        if kind == "synthetic":
-            fields |= {"scene": SQUARE, "frames": COUNT}
+        if kind in ("synthetic", "faulty"):
+            fields |= {"source": "synthetic", "scene": SQUARE, "frames": COUNT}
+            if kind == "faulty":  # after the last picture: what comes before is the other source's
+                fields |= {"faults": (CameraFault(kind="garbage", at_frame=10**6),)}
         elif kind == "folder":
             fields |= {"path": str(folder(tmp_path / "pictures"))}
         else:

@@ -19,7 +19,7 @@ from roost_broker.messages import ModelState, Output, Request, Score, decode, en
 from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_broker.topics import NodeTopics
-from roost_rendezvous.injector import StateInjector
+from roost_rendezvous.injector.role import StateInjector
 from roost_rendezvous.proxy.role import RequestProxy
 from roost_rendezvous.proxy.settings import ProxySettings
 from roost_rendezvous.server.role import RendezvousServer, ServerSettings

@@ -49,9 +49,16 @@ registry = "registry"
 root = "root.json"
 [proxy]
 [gateway]
+[feed]
 [mosquitto.programs.weather]
 read = ["weather/wishes"]
 write = ["weather/#", "roost/coop-1/nest/suggestions"]
+[mosquitto.programs.home]
+home_assistant = true
+[discovery]
+[alerts.rules.all]
+[notify]
+urls = "notify.urls"
 """
 LEVELS = {
     "<node>": ("coop-1", "coop-2"),
@@ -60,10 +67,11 @@ LEVELS = {
     "<model>": ("champion", "champion-b", "other", "pair"),
     "<replica>": ("1", "2"),
     "<requester>": ("yard", "road", "proxy-http"),
-    "<role>": ("rendezvous-nest", "rendezvous-nest-b", "injector-nest", "capture-yard", "gateway", "desk", "ota"),
-    "<verb>": ("doctor", "info", "probe"),
+    "<role>": ("rendezvous-nest", "rendezvous-nest-b", "injector-nest", "capture-yard", "gateway", "desk", "ota", "feed"),
+    "<verb>": ("doctor", "info", "probe", "picture", "alerts", "notice"),
 }
 STRANGERS = ("weather/temperature", "weather/wishes", "homeassistant/sensor/x/config", "elsewhere", "$CONTROL/dynamic")
+DOCUMENT, BIRTH = "homeassistant/device/roost-coop-1/config", "homeassistant/status"
 
 
 def instances(topic: str) -> Iterator[str]:
@@ -71,7 +79,8 @@ def instances(topic: str) -> Iterator[str]:
     return ("roost/" + "/".join(chosen) for chosen in itertools.product(*levels))
 
 
-TOPICS = sorted({topic for entry in topic_catalogue() for topic in instances(entry.topic)} | set(STRANGERS))
+CATALOGUED = {topic for entry in topic_catalogue() for topic in instances(entry.topic)}
+TOPICS = sorted(CATALOGUED | {*STRANGERS, DOCUMENT, BIRTH})
 OWN = "roost/coop-1/"
 
 
@@ -96,6 +105,7 @@ def rest(task: str) -> set[str]:
     return topics(f"={task}/traces", f"={task}/deadletter")
 
 
+SAID_OF_CAMERAS = ("events", "snapshot", "picture", "status", "alerts/state")
 ANSWERS = topics("nest/results/", "gate/results/")
 # What each may write: by hand, and not by the rules that are tested. All other topics are refused.
 MAY_WRITE: dict[str, set[str]] = {
@@ -112,11 +122,20 @@ MAY_WRITE: dict[str, set[str]] = {
     "model-gate-champion": topics("=event", "=gate/scores/champion", "=gate/models/champion/state") | rest("gate"),
     "decoy-nest": role("decoy-nest") | rest("nest") | topics("=nest/receipts"),
     "monitor": role("monitor") | topics("=nest/deadletter", "=gate/deadletter"),
-    "capture-yard": role("capture-yard") | rest("nest") | topics("=nest/raw", "=yard/motion"),
+    "capture-yard": role("capture-yard") | rest("nest") | topics("=nest/raw", "=yard/motion")
+    | topics("=response/picture", "=yard/detection/state", "=deadletter"),
     "alerts": role("alerts")
-    | topics("=availability", "=info", "=nest/deadletter", "=gate/deadletter")
-    | topics("=yard/events", "=yard/snapshot", "=road/events", "=road/snapshot"),
+    | topics("=availability", "=info", "=nest/deadletter", "=gate/deadletter", "=deadletter", "=notices")
+    | topics("=response/alerts", "=response/notice")
+    | topics(*(f"={camera}/{what}" for camera in ("yard", "road") for what in SAID_OF_CAMERAS))
+    | {DOCUMENT},
+    "notify": role("notify") | topics("=deadletter"),
+    "home": {DOCUMENT, BIRTH}
+    | topics("=request/doctor", "=request/picture", "=request/ota")
+    | topics(*(f"={camera}/{what}/set" for camera in ("yard", "road") for what in ("alerts", "detection"))),
     "proxy": role("proxy") | topics("=nest/raw", "=gate/raw", "=nest/deadletter", "=gate/deadletter"),
+    "feed": role("feed")
+    | topics(*(f"={task}/{what}" for task in ("nest", "gate") for what in ("suggestions", "deadletter"))),
     "gateway": role("gateway") | topics("=request/ota", "=nest/receipts", "=gate/receipts"),
     "ota": role("ota") | topics("=ota"),
     "ota.schedule": topics("=nest/schedule", "=gate/schedule"),
@@ -139,12 +158,24 @@ MAY_READ: dict[str, set[str]] = {
     "model-gate-champion": topics("=gate/input", "=gate/schedule"),
     "decoy-nest": topics("=nest/input", "nest/scores/", "nest/results/"),
     "monitor": topics(*(f"{task}/{what}" for task in ("nest", "gate") for what in ("traces", "results/", "scores/"))),
-    "capture-yard": topics("=nest/results/yard", "=nest/receipts", "=roles/gateway"),
-    "alerts": ANSWERS,
+    "capture-yard": topics("=nest/results/yard", "=nest/receipts", "=roles/gateway")
+    | topics("=request/picture", "=yard/detection/set"),
+    "alerts": ANSWERS
+    | topics("=request/alerts", "=request/notice", "=yard/alerts/set", "=road/alerts/set", "=roles/capture-yard"),
+    "notify": topics("=notices"),
+    "home": topics("=availability", "=notices", "=ota", "=response/doctor")
+    | topics(
+        *(
+            f"={camera}/{what}"
+            for camera in ("yard", "road")
+            for what in ("motion", "status", "events", "picture", "alerts/state", "detection/state")
+        )
+    ),
     "proxy": topics(
         "roles/", "=nest/results/proxy-http", "=gate/results/proxy-http", "=nest/schedule", "=gate/schedule"
     )
     | topics("nest/models/", "gate/models/"),
+    "feed": ANSWERS,
     "gateway": topics(""),
     "ota": topics(
         *(

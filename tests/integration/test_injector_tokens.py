@@ -17,7 +17,7 @@ from roost_broker.mqtt import MqttBus
 from roost_broker.presence import role_will
 from roost_broker.settings import BrokerSettings
 from roost_broker.topics import NodeTopics
-from roost_rendezvous.injector import StateInjector
+from roost_rendezvous.injector.role import StateInjector
 
 pytestmark = pytest.mark.broker
 

@@ -39,7 +39,7 @@ from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_broker.topics import NodeTopics, TaskTopics
 from roost_rendezvous import schedule as schedules
-from roost_rendezvous.injector import StateInjector
+from roost_rendezvous.injector.role import StateInjector
 from roost_rendezvous.schedule import Schedule
 from roost_rendezvous.server.role import RendezvousServer, ServerSettings
 

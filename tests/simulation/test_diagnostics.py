@@ -13,7 +13,7 @@ from stories import Story, ask
 from roost_broker.clock import MS
 from roost_broker.memory import MemoryBus
 from roost_broker.messages import DeadLetter, Diagnostics, Event, JsonObject, Request, encode
-from roost_rendezvous.injector import StateInjector
+from roost_rendezvous.injector.role import StateInjector
 
 
 def faulty(component: str, fault: str, **more: Any) -> Diagnostics:

@@ -15,7 +15,7 @@ from roost_broker.clock import MS
 from roost_broker.memory import MemoryBus
 from roost_broker.messages import Declined, Diagnostics, Hop, ModelState, Output, Provenance, Score, encode
 from roost_rendezvous import schedule as schedules
-from roost_rendezvous.injector import StateInjector
+from roost_rendezvous.injector.role import StateInjector
 
 _PIECES = (
     *(

@@ -15,7 +15,7 @@ from roost_broker.bus import Delivery
 from roost_broker.clock import VirtualClock
 from roost_broker.memory import MemoryBus
 from roost_broker.messages import Event, InjectedState, Output, Request, RoleState, Score, decode, encode
-from roost_rendezvous.injector import StateInjector
+from roost_rendezvous.injector.role import StateInjector
 from roost_rendezvous.injector.settings import StateValue
 
 DOOR = StateValue(topic="zigbee2mqtt/door", pointer="/contact", type="bool")

@@ -13,7 +13,7 @@ from roost_broker.bus import Delivery
 from roost_broker.clock import VirtualClock
 from roost_broker.memory import MemoryBus
 from roost_broker.messages import DeadLetter, Request, RoleState, Token, encode, with_fields
-from roost_rendezvous.injector import StateInjector
+from roost_rendezvous.injector.role import StateInjector
 
 
 class Injected(Coop):

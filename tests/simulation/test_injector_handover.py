@@ -17,7 +17,7 @@ from roost_broker.ids import new_id
 from roost_broker.memory import MemoryBus
 from roost_broker.messages import DeadLetter, Diagnostics, RoleState, Token, encode
 from roost_broker.presence import role_will
-from roost_rendezvous.injector import StateInjector
+from roost_rendezvous.injector.role import StateInjector
 from roost_rendezvous.injector.settings import StateValue
 
 OLD, NEW = "injector-nest", "injector-nest-b"

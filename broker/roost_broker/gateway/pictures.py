@@ -3,7 +3,8 @@
 * Lowest priority: while a message that may travel waits, no piece of a picture leaves.
 * Each content once: what was sent is remembered, what the bucket has already is not sent again.
 * Verified: the file must have the content it is named for, and the bucket's record of it must say the same.
-* A picture that is gone (a budget took it, another device's) is counted and forgotten.
+* A picture that is gone (a budget took it, another device's), or that tells more than the picture (EXIF), is counted
+  and forgotten.
 
 The format is that of NATS' object stores, readable by every client. Pieces carry a name made of the picture's and the
 outbox's: a transfer that was cut off is cleared away by its repetition, and two gateways do not mix theirs.
@@ -25,6 +26,7 @@ from roost_broker.clock import SECOND, Clock
 from roost_broker.frames import FrameStore
 from roost_broker.gateway.budget import TokenBucket, frame_may_go
 from roost_broker.gateway.settings import GatewaySettings
+from roost_broker.private_data import may_leave
 from roost_broker.worker import Worker
 
 if TYPE_CHECKING:
@@ -108,6 +110,10 @@ class Pictures:
             self._counts["frames-missing"] += 1
             await self._disk.call(self._outbox.pictures.done, name, uploaded=False)
             return True
+        if not may_leave(data):  # stored by somebody who did not clean it: it tells more than the picture
+            self._counts["frames-private"] += 1
+            await self._disk.call(self._outbox.pictures.done, name, uploaded=False)
+            return True
         if await _is_there(streams, name, len(data)):
             self._counts["frames-known"] += 1
         else:
@@ -126,7 +132,7 @@ class Pictures:
         """The picture from the first store that has it whole; None when none has."""
         for store in self._stores:
             try:
-                data = store.path(name).read_bytes()
+                data = store.bytes_of(name)
             except OSError:
                 continue
             if len(data) >= size and sha256(data).hexdigest() == name:

@@ -72,6 +72,8 @@ from roost_broker.messages.parts import (
     Text,
     Topic,
 )
+from roost_broker.messages.store import StoreAlarm, StoreKeeper, StoreState
+from roost_broker.messages.telling import CameraStatus, Notice, SwitchState
 from roost_broker.messages.wire import MAX_BYTES, MAX_DEPTH, MESSAGE_TYPES, Message, decode, encode, with_fields
 
 __all__ = [
@@ -83,6 +85,7 @@ __all__ = [
     "Answer",
     "Ask",
     "Availability",
+    "CameraStatus",
     "Count",
     "DeadLetter",
     "DeclineReason",
@@ -108,6 +111,7 @@ __all__ = [
     "ModelState",
     "Motion",
     "Name",
+    "Notice",
     "OtaLine",
     "OtaOrder",
     "OtaPhase",
@@ -127,7 +131,11 @@ __all__ = [
     "Slot",
     "Snapshot",
     "Span",
+    "StoreAlarm",
+    "StoreKeeper",
+    "StoreState",
     "Suggestion",
+    "SwitchState",
     "Text",
     "Token",
     "Topic",

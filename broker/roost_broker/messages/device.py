@@ -118,6 +118,8 @@ class Motion(Header, tag_field="schema", tag="roost.motion/1", frozen=True, kw_o
     event_id: Id | None = None
     area: Annotated[float, Meta(ge=0, le=1)] | None = None
     """Share of the picture that the largest moving blob covers."""
+    zones: tuple[Name, ...] = ()
+    """Of the camera's settings, in which it is."""
 
 
 class Alert(Header, tag_field="schema", tag="roost.alert/1", frozen=True, kw_only=True):

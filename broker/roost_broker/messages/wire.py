@@ -21,6 +21,8 @@ from roost_broker.messages.device import (
 )
 from roost_broker.messages.fleet import OtaOrder, OtaState, Suggestion
 from roost_broker.messages.flow import Declined, Receipt, Request, Result, ScheduleSet, Score, Token, Trace
+from roost_broker.messages.store import StoreState
+from roost_broker.messages.telling import CameraStatus, Notice, SwitchState
 from roost_broker.nesting import depth
 
 MAX_BYTES = 100_000
@@ -53,6 +55,10 @@ Message: TypeAlias = (
     | Suggestion
     | Ask
     | Reply
+    | SwitchState
+    | CameraStatus
+    | Notice
+    | StoreState
 )
 MESSAGE_TYPES: tuple[type[Struct], ...] = (
     Request,
@@ -78,6 +84,10 @@ MESSAGE_TYPES: tuple[type[Struct], ...] = (
     Suggestion,
     Ask,
     Reply,
+    SwitchState,
+    CameraStatus,
+    Notice,
+    StoreState,
 )
 
 _encoder = msgspec.json.Encoder()

@@ -23,6 +23,8 @@ import msgspec
 from roost_broker.clock import MS, SECOND, looks_synced
 from roost_broker.errors import PeerError
 from roost_broker.transaction import Transaction
+from roost_edge.alerts.cameras import LastSeen
+from roost_edge.alerts.rules import RuleMemory
 from roost_edge.alerts.sightings import REMEMBERED, Key, Sighting
 
 _TABLES = """
@@ -30,12 +32,16 @@ CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WIT
 CREATE TABLE IF NOT EXISTS sighting (
   task TEXT, camera TEXT, label TEXT, body BLOB NOT NULL, PRIMARY KEY (task, camera, label)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counted (n INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS rule (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS camera (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS waiting (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL,
   boot TEXT NOT NULL, monotonic_ns INTEGER NOT NULL, wall_ns INTEGER NOT NULL);
 """
 
 _sightings = msgspec.json.Decoder(Sighting)
+_rules = msgspec.json.Decoder(RuleMemory)
+_cameras = msgspec.json.Decoder(LastSeen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +61,11 @@ class Changes:
     save: dict[Key, Sighting | None] = field(default_factory=dict)
     """None: forget it."""
     remember: list[str] = field(default_factory=list)
+    rules: dict[str, RuleMemory] = field(default_factory=dict)
+    cameras: dict[str, LastSeen] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.letters or self.save or self.remember)
+        return bool(self.letters or self.save or self.remember or self.rules or self.cameras)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,8 @@ class Kept:
     sightings: tuple[Sighting, ...]
     remembered: tuple[str, ...]
     same_boot: bool
+    rules: tuple[RuleMemory, ...] = ()
+    cameras: tuple[LastSeen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,11 @@ class Outbox:
         ids = [row[0] for row in self._db.execute("SELECT request_id FROM counted ORDER BY n")]
         boot = self._db.execute("SELECT value FROM fact WHERE name = 'boot'").fetchone()
         return Kept(
-            tuple(_sightings.decode(body) for body in bodies), tuple(ids), boot is not None and boot[0] == self._boot
+            tuple(_sightings.decode(body) for body in bodies),
+            tuple(ids),
+            boot is not None and boot[0] == self._boot,
+            tuple(_rules.decode(row[0]) for row in self._db.execute("SELECT body FROM rule")),
+            tuple(_cameras.decode(row[0]) for row in self._db.execute("SELECT body FROM camera")),
         )
 
     def commit(self, changes: Changes, *, monotonic_ns: int, wall_ns: int) -> int:
@@ -125,6 +139,10 @@ class Outbox:
                     self._db.execute("DELETE FROM sighting WHERE task = ? AND camera = ? AND label = ?", key)
                 else:
                     self._db.execute("REPLACE INTO sighting VALUES (?, ?, ?, ?)", (*key, msgspec.json.encode(sighting)))
+            for name, memory in changes.rules.items():
+                self._db.execute("REPLACE INTO rule VALUES (?, ?)", (name, msgspec.json.encode(memory)))
+            for name, seen in changes.cameras.items():
+                self._db.execute("REPLACE INTO camera VALUES (?, ?)", (name, msgspec.json.encode(seen)))
             for request_id in changes.remember:
                 self._db.execute("INSERT OR IGNORE INTO counted (request_id) VALUES (?)", (request_id,))
             self._db.execute("DELETE FROM counted WHERE n <= (SELECT max(n) FROM counted) - ?", (REMEMBERED,))

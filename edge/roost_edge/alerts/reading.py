@@ -26,6 +26,7 @@ def read_result(result: Result, *, task: str, cameras: frozenset[str], wall_ns: 
         at_ms=result.timestamp,
         age_ns=_age_ns(result.timestamp, wall_ns),
         frame=None if result.input is None else result.input.frame,
+        tags=result.tags,
     )
 
 

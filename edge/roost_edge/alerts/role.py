@@ -1,4 +1,4 @@
-"""The alerts role: official results in; alerts, snapshots and the device's availability out.
+"""The alerts role: official results in; alerts, notices, snapshots and the device's availability out.
 
 The order of work for a result: decide (pure), commit (durable), acknowledge, publish, forget on PUBACK.
 This role also owns what is true of the whole device: `availability` (retained; the last will says offline) and `info`.
@@ -6,57 +6,41 @@ This role also owns what is true of the whole device: `availability` (retained; 
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
-from roost_broker.bus import Bus, Delivery, Will
+from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import SECOND, Clock, boot_id
 from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed, QueueFull
 from roost_broker.frames import FrameStore
 from roost_broker.headers import new_header
-from roost_broker.messages import Availability, Info, Result, decode, encode
+from roost_broker.messages import Result, decode
 from roost_broker.presence import RolePresence
 from roost_broker.starting import started_before
 from roost_broker.topics import NodeTopics, TaskTopics
-from roost_broker.version import VERSION
+from roost_edge.alerts.camera_watch import CameraWatch
+from roost_edge.alerts.device import Device, availability, info
+from roost_edge.alerts.notice_desk import NoticeDesk
 from roost_edge.alerts.outbox import Changes, Outbox
 from roost_edge.alerts.postman import Postman
 from roost_edge.alerts.reading import read_result
 from roost_edge.alerts.settings import AlertSettings
 from roost_edge.alerts.sightings import Action, Announce, Forget, Ignored, Picture, Remember, Save, Sightings
 from roost_edge.alerts.snapshots import Snapshots
+from roost_edge.alerts.telling import how_alerts_stand
 from roost_edge.alerts.writing import write_alert
+from roost_edge.desk.questions import Question
+from roost_edge.desk.replying import Replies
+from roost_edge.discovery.announcer import DiscoveryAnnouncer
 
+ASKED: Final = "asked"
+"""Tag of a request that somebody asked for: its picture is shown whatever it shows."""
 _BATCH = 64  # results decided and committed in one transaction
 _STATE_EVERY = 10 * SECOND  # how often the role's counts are published, and the longest sleep
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What `info` says of the device; `cameras` are also the only ones that alerts are made for."""
-
-    cameras: Sequence[str]
-    models: Mapping[str, str] = field(default_factory=dict)
-    system: Mapping[str, str] = field(default_factory=dict)
-
-
-def availability(topics: NodeTopics, state: Literal["online", "offline"], session: int, clock: Clock) -> bytes:
-    """The message that says whether the device is there."""
-    header = new_header(clock, topics.node, "alerts")
-    return encode(Availability(**header._asdict(), state=state, session=session))
-
-
-def availability_will(topics: NodeTopics, session: int, clock: Clock) -> Will:
-    """What the broker says of the device when this role vanishes; give it to the role's bus.
-
-    A will may arrive after a successor's "online": readers believe the higher session number.
-    """
-    return Will(topics.availability, availability(topics, "offline", session, clock))
 
 
 class AlertsRole:
@@ -75,6 +59,7 @@ class AlertsRole:
         clock: Clock,
         session: int,
         role: str = "alerts",
+        discovery: DiscoveryAnnouncer | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._bus = bus
@@ -87,7 +72,14 @@ class AlertsRole:
         self._session = session
         self._cameras = frozenset(device.cameras)
         self._core = Sightings(settings)
-        self._snapshots = Snapshots(bus, topics, frames, settings, clock, self.counts)
+        self._watch = CameraWatch(bus, topics, device.cameras, outbox.parent / "switches", role=role, clock=clock)
+        self._replies = Replies(bus, topics, role, clock, self.counts)
+        self._notices = NoticeDesk(
+            *(topics, settings, device.zone, self._cameras), replies=self._replies, clock=clock, counts=self.counts
+        )
+        self._discovery = discovery
+        bare = discovery is not None and discovery.enabled
+        self._snapshots = Snapshots(bus, topics, frames, settings, clock, self.counts, bare=bare)
         self._inbox: deque[tuple[str, Result, Delivery]] = deque()  # bounded by the session's receive maximum
         self._wake = asyncio.Event()
         self._presence = RolePresence(
@@ -127,9 +119,16 @@ class AlertsRole:
         """From restoring what was kept to being told to stop."""
         kept = outbox.load()
         self._core.restore(kept.sightings, kept.remembered, self._clock.monotonic_ns(), same_boot=kept.same_boot)
+        self._notices.restore(kept.rules, same_boot=kept.same_boot)
+        self._watch.restore(kept.cameras)
         for task in self._tasks:
             letters = DeadLetters(self._bus, task.deadletter, "alerts", self._clock)
             self._bus.subscribe(task.all_results, partial(self._arrived, task.task, letters))
+        self._watch.listen()
+        self._replies.listen("alerts", lambda asked: self._replies.answer(asked, self._standing()))
+        self._replies.listen("notice", self._test_asked)
+        if self._discovery is not None:
+            self._discovery.listen(self._wake.set)
         self._bus.on_connection(partial(self._connection_changed, postman))
         self._presence.starting()
         if await started_before(self._bus, stop):
@@ -166,25 +165,36 @@ class AlertsRole:
     async def _sleep(self) -> None:
         if self._inbox:
             return
-        deadline = self._core.deadline()
-        wait = _STATE_EVERY
-        if deadline is not None:
-            wait = min(wait, max(0, deadline - self._clock.monotonic_ns()))
+        # The state's interval also bounds how late a step of the wall clock is noticed by the rules.
+        wait = min(_STATE_EVERY, self._notices.due_in() or _STATE_EVERY)
+        for deadline in (self._core.deadline(), None if self._discovery is None else self._discovery.deadline()):
+            if deadline is not None:
+                wait = min(wait, max(0, deadline - self._clock.monotonic_ns()))
         with suppress(TimeoutError):
             async with asyncio.timeout(wait / SECOND):
                 await self._wake.wait()
 
     async def _turn(self, outbox: Outbox, postman: Postman) -> None:
         changes = Changes()
-        now = self._clock.monotonic_ns()
+        now, muted = self._clock.monotonic_ns(), self._watch.muted
+        if self._discovery is not None:
+            self._discovery.expire(now)
         self._carry_out(self._core.expire(now), changes)
+        self._notices.expire(changes, muted=muted)
         batch = [self._inbox.popleft() for _ in range(min(_BATCH, len(self._inbox)))]
         for task, result, _ in batch:
             seen = read_result(result, task=task, cameras=self._cameras, wall_ns=self._clock.wall_ns())
             if isinstance(seen, str):
                 self.counts[seen] += 1
+                continue
+            self._notices.result(seen, now, changes, muted=muted)
+            if seen.camera in muted:
+                self.counts["switched-off"] += 1
             else:
                 self._carry_out(self._core.handle(seen, now), changes)
+            if ASKED in seen.tags and seen.frame is not None:  # somebody waits for just this picture
+                self._snapshots.want(Picture(seen.camera, seen.label or "unknown", seen.frame, seen.request_id))
+        self._watch.opened(self._core.open)
         if changes:
             self.counts["dropped"] += await asyncio.to_thread(
                 outbox.commit, changes, monotonic_ns=now, wall_ns=self._clock.wall_ns()
@@ -197,10 +207,12 @@ class AlertsRole:
     def _carry_out(self, actions: tuple[Action, ...], changes: Changes) -> None:
         for action in actions:
             match action:
-                case Announce(kind, _, _):
+                case Announce(kind, sighting, _):
                     header = new_header(self._clock, self._topics.node, "alerts")
                     changes.letters.append(write_alert(action, self._topics, header))
                     self.counts[kind] += 1
+                    if kind != "end":
+                        changes.cameras[sighting.camera] = self._watch.seen(sighting)
                 case Save(sighting, _):
                     changes.save[sighting.key] = sighting
                 case Forget(key, _):
@@ -211,6 +223,20 @@ class AlertsRole:
                     self._snapshots.want(action)
                 case Ignored(outcome, _):
                     self.counts[outcome] += 1
+
+    def _test_asked(self, asked: Question) -> None:
+        if self._notices.test(asked):
+            self._wake.set()
+
+    def _standing(self) -> dict[str, Any]:
+        return how_alerts_stand(
+            counts=self.counts,
+            sightings=self._core.open,
+            rules=self._settings.rules,
+            memory=self._notices.memory,
+            switches={name: switch.state for name, switch in self._watch.switches.items()},
+            absence_due_ns=self._notices.due_in(),
+        )
 
     def _arrived(self, task: str, letters: DeadLetters, delivery: Delivery) -> None:
         try:
@@ -231,25 +257,13 @@ class AlertsRole:
         if not connected:
             return
         self._say_available("online")
-        self._publish(self._topics.info, self._info())
+        names = [task.task for task in self._tasks]
+        self._publish(self._topics.info, info(self._topics, self._device, names, self._clock))
         self._snapshots.republish()
         postman.start_over()
 
     def _say_available(self, state: Literal["online", "offline"]) -> None:
         self._publish(self._topics.availability, availability(self._topics, state, self._session, self._clock))
-
-    def _info(self) -> bytes:
-        return encode(
-            Info(
-                **new_header(self._clock, self._topics.node, "alerts")._asdict(),
-                node=self._topics.node,
-                version=VERSION,
-                tasks=[task.task for task in self._tasks],
-                cameras=list(self._device.cameras),
-                models=dict(self._device.models),
-                system=dict(self._device.system),
-            )
-        )
 
     def _publish(self, topic: str, payload: bytes) -> None:
         try:

@@ -2,6 +2,11 @@
 
 import msgspec
 
+from roost_broker.topics import is_name
+from roost_edge.alerts.rule_settings import RuleSettings
+
+_MOST_RULES = 100
+
 
 class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a result is worth an alert, how often, and how much may wait. Bad values raise ValueError."""
@@ -30,6 +35,10 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Longest side of the snapshot, in pixels."""
     snapshot_max_bytes: int = 20_000
     """The snapshot's quality, then its size, is reduced until it fits."""
+    timezone: str = ""
+    """Whose hours the rules mean, such as "Europe/Zurich"; empty: the device's own."""
+    rules: dict[str, RuleSettings] = msgspec.field(default_factory=dict)
+    """What people are told by notices, by the name of the rule."""
 
     def __post_init__(self) -> None:
         for name, low, high, unit in (
@@ -47,3 +56,10 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             value = getattr(self, name)
             if not low <= value <= high:  # also refuses NaN
                 raise ValueError(f"{name} is {value}, but must lie between {low:g} and {high:g}{unit}")
+        if len(self.rules) > _MOST_RULES:
+            raise ValueError(f"there are {len(self.rules)} rules, but at most {_MOST_RULES} may be")
+        for name in self.rules:
+            if not is_name(name):
+                raise ValueError(
+                    f"{name[:80]!r} cannot be the name of a rule: letters, digits, '-' and '_', at most 64"
+                )

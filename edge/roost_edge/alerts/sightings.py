@@ -14,7 +14,8 @@ What the core does not do: persist. `Save` and `Forget` say what to keep, `resto
 Call `expire(now)` before every `handle`.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from roost_broker.clock import SECOND
@@ -41,6 +42,8 @@ class ResultSeen:
     age_ns: int = 0
     """How old the result was when it arrived."""
     frame: FrameRef | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Of the request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,10 @@ from roost_edge.alerts.thumbnail import thumbnail
 
 
 class Snapshots:
-    """Turns wanted frames into small retained pictures, the newest only. A failure costs the picture and is counted."""
+    """Turns wanted frames into small retained pictures, the newest only. A failure costs the picture and is counted.
+
+    `bare`: publish the picture alone, too, for programs that take no message around it.
+    """
 
     def __init__(
         self,
@@ -27,7 +30,10 @@ class Snapshots:
         settings: AlertSettings,
         clock: Clock,
         counts: Counter[str],
+        *,
+        bare: bool = False,
     ) -> None:
+        self._bare = bare
         self._bus = bus
         self._topics = topics
         self._frames = frames
@@ -35,7 +41,7 @@ class Snapshots:
         self._clock = clock
         self._counts = counts
         self._wanted: dict[str, Picture] = {}  # one per camera: an overtaken picture is not made
-        self._shown: dict[str, bytes] = {}
+        self._shown: dict[str, tuple[bytes, bytes]] = {}  # the message, and the picture alone
         self._wake = asyncio.Event()
 
     def want(self, picture: Picture) -> None:
@@ -46,8 +52,8 @@ class Snapshots:
 
     def republish(self) -> None:
         """Tell a broker that may have forgotten."""
-        for camera, payload in self._shown.items():
-            self._publish(camera, payload)
+        for camera in self._shown:
+            self._publish(camera)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -66,9 +72,8 @@ class Snapshots:
         except (PeerError, OSError):
             self._counts["snapshot-failed"] += 1
         else:
-            payload = self._write(wanted, small)
-            self._shown[wanted.camera] = payload
-            self._publish(wanted.camera, payload)
+            self._shown[wanted.camera] = (self._write(wanted, small), base64.b64encode(small))
+            self._publish(wanted.camera)
 
     def _make(self, frame: FrameRef) -> bytes:
         settings = self._settings
@@ -86,9 +91,13 @@ class Snapshots:
             )
         )
 
-    def _publish(self, camera: str, payload: bytes) -> None:
+    def _publish(self, camera: str) -> None:
+        topics = self._topics.camera(camera)
+        message, picture = self._shown[camera]
         try:
-            self._bus.publish(self._topics.camera(camera).snapshot, payload, retain=True)
+            self._bus.publish(topics.snapshot, message, retain=True)
+            if self._bare:
+                self._bus.publish(topics.picture, picture, retain=True)
         except QueueFull:
             self._counts["snapshot-queue-full"] += 1
         else:

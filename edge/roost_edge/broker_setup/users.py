@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from roost_broker.access_rules import Grant, Rights
 from roost_broker.credentials import OPERATOR, WATCHER
 from roost_broker.errors import Misuse
+from roost_broker.identities import identity
 from roost_broker.mosquitto_device import outside_rights, program_rights
-from roost_broker.role_access import Household, Role, operator, session_user, sessions
+from roost_broker.role_access import Household, Role, home_assistant, operator, session_user, sessions
+from roost_edge.discovery.document import config_topic
 from roost_edge.processes.plan import RoleProcess, candidates, plan
 from roost_edge.settings.device import Settings
 
@@ -43,7 +45,11 @@ def users(settings: Settings) -> Users:
         for session, grants in sessions(described(settings, role), home).items():
             rights[session_user(role.name, session)] = grants
             secret_of[session_user(role.name, session)] = role.name
-    programs = program_rights(settings.mosquitto, settings.topics)
+    outside = settings.mosquitto.outside
+    programs = {**program_rights(settings.mosquitto, settings.topics)}
+    for name, program in settings.mosquitto.programs.items():
+        if program.home_assistant:
+            programs[name] = (*programs[name], *home_assistant(home))
     for name in (OPERATOR, WATCHER, *settings.mosquitto.programs):
         if name in secret_of:
             raise Misuse(f"Two users of the broker would be called {name!r}.", "Rename it in [mosquitto.programs].")
@@ -51,7 +57,10 @@ def users(settings: Settings) -> Users:
     return Users(
         roles={**rights, **programs},
         operators={OPERATOR: operator(settings.topics)},
-        outside=outside_rights(settings.mosquitto.outside, settings.topics),
+        outside={
+            **outside_rights(outside, settings.topics),
+            **{str(identity("watcher", one)): home_assistant(home) for one in outside.home_assistants},
+        },
         secret_of=secret_of,
     )
 
@@ -64,7 +73,7 @@ def every_role(settings: Settings) -> tuple[RoleProcess, ...]:
 
 def household(settings: Settings) -> Household:
     """What the device has."""
-    gateway = settings.gateway
+    gateway, discovery = settings.gateway, settings.discovery
     base = settings.broker.base
     return Household(
         device=settings.topics,
@@ -75,6 +84,8 @@ def household(settings: Settings) -> Household:
         ),
         carried=tuple(f"{base}/{node}" for node in (gateway.nodes if gateway is not None else ())),
         down=gateway.down if gateway is not None else (),
+        discovery="" if discovery is None else config_topic(settings.topics, discovery),
+        birth="" if discovery is None else discovery.birth_topic,
     )
 
 

@@ -4,7 +4,11 @@ The order makes promise §5 ("accepted means in the log") hold at any power cut:
 request is in the log, then it is published.
 """
 
+import errno
+import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -13,10 +17,11 @@ from roost_broker.frames import FrameStore
 from roost_broker.headers import new_header
 from roost_broker.ids import new_id
 from roost_broker.messages import Input, Issued, Provenance, Receipt, Request, Result, Span, encode, with_fields
+from roost_broker.room import Reserve, Room, keeper_counts, room_of
 from roost_broker.topics import CameraTopics, TaskTopics
 from roost_broker.tracing import Tracer, own_trace_parent, span
 from roost_edge.capture.jpeg import jpeg_of
-from roost_edge.capture.request_log import OpenRequest, Outcome, RequestLog
+from roost_edge.capture.request_log import OpenRequest, Outcome, RequestLog, no_room
 from roost_edge.capture.settings import CaptureSettings
 from roost_edge.sources.frame import Frame
 
@@ -52,7 +57,12 @@ class Asking:
         settings: CaptureSettings,
         tracer: Tracer | None = None,
         forwarded: bool = False,
+        reserve: Reserve | None = None,
+        measure: Callable[[Path], Room] = room_of,
     ) -> None:
+        self._reserve = reserve or Reserve()
+        self._measure = measure
+        self._looks = 0
         self._return_address = topics.results(camera.camera)
         self._camera = camera.camera
         self._log = log
@@ -65,17 +75,28 @@ class Asking:
         self._awaits_gateway = forwarded
         self._until_trim = 0
 
-    def ask(self, frame: Frame, event_id: str) -> Asked:
-        """Store the frame, accept a request about it, and keep both within their budgets."""
+    def ask(self, frame: Frame, event_id: str, *, asked: bool = False, zones: tuple[str, ...] = ()) -> Asked | None:
+        """Store the frame and accept a request about it. None: there is no room for a picture, so nothing is asked."""
         begun = self._clock.monotonic_ns()
         jpeg = jpeg_of(frame, self._settings)
         encoded = self._clock.monotonic_ns()
-        reference = self._frames.put(jpeg.data, width=jpeg.width, height=jpeg.height)
+        if self._reserve.closed(self._room()):
+            return None
+        try:
+            reference = self._frames.put(jpeg.data, width=jpeg.width, height=jpeg.height)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return None
         now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
         head = new_header(self._clock, self._node, self._role)
         tags = {"camera": self._camera, "event": event_id}
         if frame.name:
             tags["name"] = frame.name[:1000]
+        if asked:
+            tags["asked"] = "yes"  # somebody wants to see this picture, whatever it shows
+        if zones:
+            tags["zone"] = ",".join(zones)
         request_id = new_id(wall)
         traced = self._tracer is not None and self._tracer.wants(request_id, None)
         parent = own_trace_parent(request_id) if traced else None
@@ -109,17 +130,41 @@ class Asking:
         return Asked(request_id, payload, request, steps)
 
     def tidy(self) -> int:
-        """Delete what is over the budgets of frames and rows; returns the bytes of frames freed.
+        """Delete what is over the budgets of frames and rows; returns the bytes of frames let go.
 
-        Only frames that this camera's own log names are touched; the archive keeps its own links to them.
+        Only frames that this camera's own log names are touched; the archive keeps its own links to them. While the
+        medium is short of room they are let go first, for nothing is lost by it: the archive then decides what goes.
         """
-        free = self._log.spare_frames(self._settings.frames_budget_mb * 1_000_000)
+        self._looks += 1
+        short = self.shortage()
+        try:
+            free = self._log.spare_frames(min(self._budget, max(0, self._log.frame_bytes - short)))
+        except sqlite3.OperationalError as error:
+            if not no_room(error):
+                raise
+            # A full medium takes no row. So the files go first, and make the room; their rows follow at a later look.
+            return sum(self._frames.remove(frame.sha256) for frame in self._log.could_spare(short))
         self._until_trim -= 1
         if self._until_trim < 0:
             self._until_trim = _TRIM_EVERY
             oldest = self._clock.wall_ns() // MS - self._settings.keep_days * _DAY_MS
             free += self._log.trim(before_wall_ms=oldest, keep=self._settings.keep_requests)
         return sum(self._frames.remove(frame.sha256) for frame in free)
+
+    def shortage(self) -> int:
+        """Bytes that the medium has too few free."""
+        return self._reserve.shortage(self._room())
+
+    def house_keeping(self) -> dict[str, int]:
+        """How the house-keeping stands, as counts of the role's state."""
+        return keeper_counts(self._looks, self._log.frame_bytes, self._budget)
+
+    @property
+    def _budget(self) -> int:
+        return self._settings.frames_budget_mb * 1_000_000
+
+    def _room(self) -> Room:
+        return self._measure(self._log.path.parent)
 
     def again(self, request_id: str, payload: bytes, attempt: int) -> bytes:
         """The same request for another publication: same ids, `issued` says which attempt, and when."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from roost_broker.errors import Misuse
 from roost_broker.jpeg_comment import RENDERED, comment_of, is_rendered, with_comment
+from roost_broker.private_data import cleaned
 from roost_edge.capture.settings import CaptureSettings
 from roost_edge.sources.scale import fit
 
@@ -29,12 +30,13 @@ class Jpeg:
 def jpeg_of(frame: Frame, settings: CaptureSettings) -> Jpeg:
     """The frame as JPEG: its own file where that is within bounds, else encoded, smaller and coarser as needed.
 
-    A rendered picture says so in its comment, whatever becomes of it: nobody is to take figures from it for real ones.
+    What a file tells beside its picture (EXIF: where, when, with what) is left out here, where pictures come in. A
+    rendered picture says so in its comment, whatever becomes of it: nobody is to take figures from it for real ones.
     """
     image = fit(frame.image, settings.max_width, settings.max_height)
-    untouched = image is frame.image
-    if untouched and frame.encoded is not None and len(frame.encoded) <= settings.max_frame_bytes:
-        return Jpeg(frame.encoded, image.shape[1], image.shape[0])
+    file = cleaned(frame.encoded) if image is frame.image and frame.encoded is not None else None
+    if file is not None and len(file) <= settings.max_frame_bytes:
+        return Jpeg(file, image.shape[1], image.shape[0])
     quality, note = settings.jpeg_quality, _note(frame)
     while True:
         data = _encode(image, quality)

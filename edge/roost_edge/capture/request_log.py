@@ -24,6 +24,14 @@ from roost_broker.clock import MS, boot_id
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.messages import Receipt, Request, Result
 
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
+def no_room(error: sqlite3.OperationalError) -> bool:
+    """Whether the medium is full (or can no longer be written to, which looks the same to SQLite)."""
+    return error.sqlite_errorcode in _FULL
+
+
 Outcome: TypeAlias = Literal["recorded", "duplicate", "second-answer", "stranger"]
 
 _SCHEMA_VERSION = 1
@@ -302,6 +310,20 @@ class RequestLog:
                 excess -= row[2]
             conn.executemany("UPDATE requests SET frame_kept = 0 WHERE request_id = ?", [(row[0],) for row in given_up])
             return self._let_go([(row[1], row[2]) for row in given_up])
+
+    def could_spare(self, size: int) -> tuple[KeptFrame, ...]:
+        """The oldest frames that make up `size` bytes and that no open request needs; nothing is written."""
+        rows = self._conn.execute(
+            "SELECT frame, frame_bytes FROM closed_requests WHERE frame_kept = 1"
+            " AND frame NOT IN (SELECT frame FROM open_requests WHERE frame NOT NULL) ORDER BY accepted_wall_ms, seq"
+        )
+        found: list[KeptFrame] = []
+        for row in rows:
+            if size <= 0:
+                break
+            found.append(KeptFrame(row[0], row[1]))
+            size -= row[1]
+        return tuple(found)
 
     def _let_go(self, frames: list[tuple[str, int]]) -> tuple[KeptFrame, ...]:
         """Of frames whose rows gave them up: those that no other row keeps."""

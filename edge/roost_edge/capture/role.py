@@ -5,8 +5,9 @@ loop publishes and listens. Deciding is done by pure cores: `trigger` (which fra
 
 1. Accepted means in the request log; only then is a request published.
 2. Results and receipts are acknowledged to the broker after they are committed to the log.
-3. A camera that delivers nothing for `stall_s`, a full disk or a broken log end the role with an error: it dies loudly
-   and its supervisor starts it again; it then goes on with the requests left open.
+3. A camera that delivers nothing for `stall_s`, a disk that fails or a broken log end the role with an error: it dies
+   loudly and its supervisor starts it again; it then goes on with the requests left open. A camera that broke is opened
+   again before that (`camera`). While there is no room for pictures none is taken, and that is said.
 4. When capturing is finished (end of film, `max_requests`, `max_seconds`) nothing more is accepted; the role goes on
    until what is open is closed and it is told to stop. Its state says `finished`.
 """
@@ -14,9 +15,11 @@ loop publishes and listens. Deciding is done by pure cores: `trigger` (which fra
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
+from roost_broker.announce import Announcer
 from roost_broker.bus import Bus
 from roost_broker.clock import MS, SECOND, Clock
 from roost_broker.errors import QueueFull
@@ -25,33 +28,37 @@ from roost_broker.headers import new_header
 from roost_broker.ids import new_id
 from roost_broker.messages import Motion, encode
 from roost_broker.presence import RolePresence
+from roost_broker.room import Reserve, Room, room_of
 from roost_broker.topics import CameraTopics, TaskTopics
 from roost_broker.tracing import Tracer
 from roost_broker.worker import Worker
+from roost_edge.capture import camera as camera_watch
 from roost_edge.capture import trigger
 from roost_edge.capture.asking import Asked, Asking
+from roost_edge.capture.beside import Beside
+from roost_edge.capture.orders import Orders
 from roost_edge.capture.pursuit import Pursuit
 from roost_edge.capture.request_log import RequestLog
+from roost_edge.capture.roll import Roll
 from roost_edge.capture.settings import CaptureSettings
+from roost_edge.desk.questions import Question
 from roost_edge.motion.detector import MotionDetector, MotionVerdict
 from roost_edge.sources.frame import CameraFailed, Frame, FrameSource
+from roost_edge.sources.frozen import Frozen
 
-_OPENING_S = 30.0
-"""A camera may take longer to open than to deliver: a network stream, libraries from a slow card."""
 _LAST_WRITES_S = 5.0
-_STUCK_AFTER_S = 5.0
-"""A camera that should have been given up on so long ago was not: then this loop is not to be trusted either."""
+_TIDY_S = 10.0
+"""The house-keeping of pictures also looks when nothing is accepted: others may have filled the disk."""
 _A_PICTURE = MotionVerdict(moving=True, area=1.0, box=None, reason="motion")
 """Of sources that deliver pictures, not film: each is an event."""
-
-T = TypeVar("T")
 
 
 class Capture:
     """Construct, then `run`. `bus` is not started yet; `log` is closed by whoever made it, after `run`.
 
     Requests return to `topics.results(<camera>)`. `role` names the retained state (`roles/<role>`). `forwarded`: this
-    device's gateway gives receipts, and requests are asked again until theirs has come.
+    device's gateway gives receipts, and requests are asked again until theirs has come. `switches`: folder of what
+    people switched; without one nobody can order anything of this camera.
     """
 
     def __init__(
@@ -71,6 +78,10 @@ class Capture:
         role: str = "capture",
         tracer: Tracer | None = None,
         forwarded: bool = False,
+        reserve: Reserve | None = None,
+        measure: Callable[[Path], Room] = room_of,
+        switches: Path | None = None,
+        beside: tuple[Path, Path] | None = None,
     ) -> None:
         self._settings = settings or CaptureSettings()
         self._bus = bus
@@ -95,6 +106,11 @@ class Capture:
             settings=self._settings,
             tracer=tracer,
             forwarded=forwarded,
+            reserve=reserve,
+            measure=measure,
+        )
+        self._watched = camera_watch.Camera(
+            *(source, self._camera_thread, self._settings), clock=clock, counts=self.counts, told=self._camera_stands
         )
         self._pursuit = Pursuit(
             *(bus, topics, camera.camera, self._asking, self._disk_thread),
@@ -106,22 +122,26 @@ class Capture:
             tracer=tracer,
             forwarded=forwarded,
         )
+        self._announcer = Announcer(bus, topics.device, role, clock, self.counts)
+        self._orders: Orders | None = None
+        if switches is not None:
+            self._orders = Orders(bus, camera, switches, role=role, clock=clock, counts=self.counts)
+        self._beside: Beside | None = None
+        if beside is not None and not source.stills:
+            self._beside = Beside(*beside, self._settings, self.counts)
+        self._no_room = False
+        self._frozen = Frozen()
         self._trigger = trigger.Trigger(self._settings)
         self._event_id = ""
         self._motion_told = b""
         bus.on_connection(self._on_connection)
         self._last_accepted_ns: int | None = None
         self._finished = ""
-        self._camera_due_ns: int | None = None
-        """When the camera is given up on; None while nobody waits for it."""
         self._fatal: asyncio.Future[None] | None = None
 
     def stuck(self) -> str:
         """For the watchdog: rule 3 ends a role whose camera hangs; where even that failed, systemd does."""
-        due = self._camera_due_ns
-        if due is None or self._clock.monotonic_ns() < due + int(_STUCK_AFTER_S * SECOND):
-            return ""
-        return f"{self._source.describe()} hangs, and this process did not end of it."
+        return self._watched.stuck()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; raises what ended the role before (a camera that failed, a disk that is full)."""
@@ -135,6 +155,7 @@ class Capture:
                 ("camera", self._watch()),
                 ("redelivery", self._pursuit.run()),
                 ("state", self._report()),
+                ("house-keeping", self._keep_house()),
             )
         ]
         try:
@@ -165,7 +186,10 @@ class Capture:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         # What was accepted is still published, and what was committed acknowledged; but a dead card must not hold us.
-        await asyncio.wait({self._disk_thread.call(lambda: None)}, timeout=_LAST_WRITES_S)
+        last = {self._disk_thread.call(lambda: None)}
+        if self._beside is not None:
+            last.add(self._camera_thread.call(self._beside.close))
+        await asyncio.wait(last, timeout=_LAST_WRITES_S)
         self._disk_thread.stop()
         self._camera_thread.stop()
         if self._fatal is not None and not self._fatal.cancel() and not self._fatal.cancelled():
@@ -176,10 +200,8 @@ class Capture:
 
     async def _watch(self) -> None:
         await self._pursuit.resume()
-        opening = self._camera_thread.call(self._source.open)
-        await self._bounded(opening, max(_OPENING_S, self._settings.stall_s))
+        await self._watched.open()
         self._tell_motion(on=False)
-        self._presence.ready(self._source.describe())
         limit = self._settings.max_seconds or None
         try:
             async with asyncio.timeout(limit) as limiter:
@@ -207,39 +229,56 @@ class Capture:
             if not self._source.stills:
                 self.counts[f"motion-{verdict.reason}"] += 1
             room = len(self._pursuit) < self._settings.max_open
-            judged = trigger.FrameJudged(moving=verdict.moving, room=room)
+            looked_at = self._source.stills or self._orders is None or self._orders.detecting
+            judged = trigger.FrameJudged(moving=verdict.moving and looked_at, room=room)
             now = frame.media_ns
             actions = (*self._trigger.expire(now), *self._trigger.handle(judged, now))
             if self._source.stills:
                 actions = (*actions, *self._trigger.finish())
-            self._act(actions, verdict.area)
-            if any(isinstance(action, trigger.Take) for action in actions):
-                await self._ask(frame)
+            self._act(actions, verdict, now)
+            asked = () if self._orders is None else self._orders.take()
+            if asked or any(isinstance(action, trigger.Take) for action in actions):
+                await self._ask(frame, asked, verdict.zones)
                 if self.counts["accepted"] == self._settings.max_requests:  # 0: never equal after the first
                     return f"{self._settings.max_requests} requests"
 
     async def _look(self) -> tuple[Frame, MotionVerdict] | None:
         """The next frame and whether something moves in it. Raises `CameraFailed` when none comes for long."""
-        return await self._bounded(self._camera_thread.call(self._read_and_judge), self._settings.stall_s)
+        return await self._watched.look(self._read_and_judge)
 
-    async def _bounded(self, work: "asyncio.Future[T]", seconds: float) -> T:
-        self._camera_due_ns = self._clock.monotonic_ns() + int(seconds * SECOND)
-        await asyncio.wait({work}, timeout=seconds)
-        if not work.done():  # its thread may hang for ever, and is left behind
-            raise CameraFailed(
-                f"{self._source.describe()} has delivered nothing for {seconds:g} s.",
-                "The process is restarted; if this repeats, check power, cable or network of the camera.",
-            )
-        self._camera_due_ns = None
-        return work.result()
+    def _camera_stands(self, standing: camera_watch.Standing, detail: str) -> None:
+        """The role's state is the camera's: whoever shows whether the camera works reads it there."""
+        match standing:
+            case "working":
+                self._presence.ready(detail)
+            case "late":
+                self._presence.failed(detail)
+            case "reopening":
+                self._presence.starting(detail)
+                self._act(self._trigger.finish())  # what comes next has nothing to do with what was
 
     def _read_and_judge(self) -> tuple[Frame, MotionVerdict] | None:
         frame = self._source.read()
         if frame is None:
             return None
+        if self._source.live and self._settings.frozen_s:
+            self._check_frozen(frame)
         if self._source.stills:
             return frame, _A_PICTURE
-        return frame, self._motion.update(frame.image if frame.luma is None else frame.luma, frame.media_ns)
+        verdict = self._motion.update(frame.image if frame.luma is None else frame.luma, frame.media_ns)
+        if self._beside is not None:
+            self._beside.saw(frame, verdict)
+        return frame, verdict
+
+    def _check_frozen(self, frame: Frame) -> None:
+        if self._frozen.for_ns(frame.image, frame.at_monotonic_ns) < self._settings.frozen_s * SECOND:
+            return
+        self._frozen = Frozen()
+        self.counts["frozen"] += 1
+        raise CameraFailed(
+            f"{self._source.describe()} has shown the very same picture for {self._settings.frozen_s:g} s.",
+            "Check its power; a stream that is to stand still needs frozen_s = 0.",
+        )
 
     async def _until_next_still(self) -> None:
         """No picture of a folder is skipped: it waits for its turn and for room."""
@@ -252,21 +291,30 @@ class Capture:
                 return
             await asyncio.sleep(left / SECOND)
 
-    def _act(self, actions: Iterable[trigger.Action], area: float | None = None) -> None:
+    def _act(
+        self, actions: Iterable[trigger.Action], verdict: MotionVerdict | None = None, now_ns: int | None = None
+    ) -> None:
+        roll = self._beside.roll if self._beside is not None and now_ns is not None else None
         for action in actions:
             match action:
                 case trigger.Began():
                     self._event_id = new_id(self._clock.wall_ns())
                     self.counts["events"] += 1
-                    self._tell_motion(on=True, area=area)
+                    self._tell_motion(verdict, on=True)
+                    if roll is not None and now_ns is not None:
+                        roll.began(self._event_id, now_ns)
                 case trigger.Ended():
                     self._tell_motion(on=False)
+                    if roll is not None and now_ns is not None:
+                        roll.ended(now_ns)
                 case trigger.Skipped(why):
                     self.counts[f"skipped-{why}"] += 1
                 case trigger.Take():
                     pass  # `_ask`, with the frame
+        if roll is not None and roll.due:
+            self._disk_thread.call(self._write_roll, roll).add_done_callback(self._failed)
 
-    def _tell_motion(self, *, on: bool, area: float | None = None) -> None:
+    def _tell_motion(self, verdict: MotionVerdict | None = None, *, on: bool) -> None:
         if self._source.stills:
             return  # a picture in a folder does not move
         head = new_header(self._clock, self._node, self._role)
@@ -277,7 +325,8 @@ class Capture:
             camera=self._camera.camera,
             state="on" if on else "off",
             event_id=self._event_id if on else None,
-            area=area if on else None,
+            area=verdict.area if on and verdict is not None else None,
+            zones=verdict.zones if on and verdict is not None else (),
         )
         self._motion_told = encode(message)
         self._publish_motion()
@@ -290,20 +339,46 @@ class Capture:
         if up and self._motion_told:  # a broker that was killed may hold an older state, such as "on"
             self._publish_motion()
 
-    async def _ask(self, frame: Frame) -> None:
-        asking = self._disk_thread.call(self._asking.ask, frame, self._event_id)
+    async def _ask(self, frame: Frame, wanted: tuple[Question, ...] = (), zones: tuple[str, ...] = ()) -> None:
+        asking = self._disk_thread.call(self._asking.ask, frame, self._event_id, asked=bool(wanted), zones=zones)
         # By callback: once in the log it is published, even if this task is cancelled meanwhile.
         asking.add_done_callback(self._on_asked)
         await asyncio.shield(asking)
+        if self._orders is not None and wanted:
+            self._orders.done(wanted, asking.result())
 
-    def _on_asked(self, asking: "asyncio.Future[Asked]") -> None:
+    def _on_asked(self, asking: "asyncio.Future[Asked | None]") -> None:
         if self._failed(asking):
             return
         asked = asking.result()
+        self._tell_room(room=asked is not None)
+        if asked is None:
+            self.counts["skipped-no-room"] += 1
+            return
         self.counts["accepted"] += 1
         self._last_accepted_ns = self._clock.monotonic_ns()
         self._pursuit.accepted(asked)
         self._disk_thread.call(self._asking.tidy).add_done_callback(self._failed)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_TIDY_S)
+            await self._disk_thread.call(self._asking.tidy)
+            if self._beside is not None and self._beside.roll is not None:
+                await self._disk_thread.call(self._write_roll, self._beside.roll)
+
+    def _write_roll(self, roll: Roll) -> None:
+        """On the disk thread."""
+        roll.write(short=self._asking.shortage())
+
+    def _tell_room(self, *, room: bool) -> None:
+        """Say once that pictures are not taken for want of room, and once that they are again."""
+        if room is not self._no_room:
+            return
+        self._no_room = not room
+        words = "There is room for pictures again." if room else "No room is left: no new picture is taken."
+        self._announcer.say("pictures-taken" if room else "pictures-not-taken", words, {"camera": self._camera.camera})
+        self._presence.ready(self._source.describe() if room else f"{self._source.describe()}. {words}")
 
     # The shell's own state
 
@@ -330,7 +405,7 @@ class Capture:
 
     def _state_counts(self) -> dict[str, int]:
         """For the retained state: `open` includes what an earlier process left; `motion-…` are frames by verdict."""
-        counts = {"accepted": 0, "answered": 0, "receipts": 0, **self.counts}
+        counts = {"accepted": 0, "answered": 0, "receipts": 0, **self.counts, **self._asking.house_keeping()}
         if self._pursuit.forwards:
             counts["unforwarded"] = self._pursuit.unforwarded
         return {**counts, "open": len(self._pursuit), "finished": int(bool(self._finished))}

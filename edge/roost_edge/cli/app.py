@@ -1,5 +1,6 @@
 """The root of the command line, and what happens to an error."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from roost_edge.cli import (
     broker,
     bundle,
     centre,
+    completion,
     config,
     dataset,
     decide,
@@ -16,14 +18,17 @@ from roost_edge.cli import (
     doctor,
     enrol,
     evaluate,
+    feed,
     firstboot,
     fleet,
     label,
     lifecycle,
     mirror,
     model,
+    motion,
     ota,
     output,
+    page,
     registry,
     replay,
     rollout,
@@ -32,6 +37,7 @@ from roost_edge.cli import (
     state,
     trace,
     train,
+    tune,
     units,
     upgrade,
 )
@@ -52,9 +58,11 @@ app.add_typer(bundle.app, name="bundle")
 app.add_typer(config.app, name="config")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(model.app, name="model")
+app.add_typer(motion.app, name="motion")
 app.add_typer(enrol.app, name="enrol")
 app.add_typer(ota.app, name="ota")
 app.add_typer(state.app, name="state")
+app.add_typer(feed.app, name="feed")
 app.add_typer(label.app, name="label")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(centre.app, name="centre")
@@ -63,6 +71,7 @@ app.add_typer(registry.app, name="registry")
 app.add_typer(rollout.app, name="rollout")
 app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(units.app, name="units")
+app.add_typer(page.app, name="page")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("decide", epilog=EXIT_CODES)(decide.decide)
 app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
@@ -75,6 +84,8 @@ app.command("firstboot", epilog=EXIT_CODES)(firstboot.firstboot)
 app.command("up", epilog=EXIT_CODES)(run.up)
 app.command("upgrade", epilog=EXIT_CODES)(upgrade.upgrade)
 app.command("train", epilog=EXIT_CODES)(train.train)
+app.command("tune", epilog=EXIT_CODES)(tune.tune)
+app.command("complete", epilog=EXIT_CODES)(completion.completion)
 app.command("run", context_settings=_PASS_ON, add_help_option=False)(run.run)
 
 
@@ -109,6 +120,8 @@ def version(
 
 def main() -> int:
     """The console script. Returns the exit status."""
+    if completion.VARIABLE in os.environ:
+        completion.answer_shells()
     try:
         app()
     except BrokenPipeError:  # `roost … | head`: the reader has seen enough

@@ -48,7 +48,9 @@ class Activation(StrEnum):
 
 
 @app.command(epilog=EXIT_CODES)
-def new(folder: Path, name: Name, task: Task, as_json: Json = False) -> None:
+def new(
+    folder: Annotated[Path, typer.Argument(help="Where to; it is made.")], name: Name, task: Task, as_json: Json = False
+) -> None:
     """Make a small complete bundle, to be changed.
 
     FOLDER is a new one. Edit its model.py and manifest.json, then pack with --seal.

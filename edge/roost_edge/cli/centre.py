@@ -102,7 +102,7 @@ def status(
     verify: Annotated[bool, typer.Option("--verify", help="Also compare every file with its digest.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the streams, how far the archive is behind, and its days.
+    """Show streams, what the archive lacks of them, and its days.
 
     Status 1 when the streams do not answer, a replica is behind, or (--verify) a file is damaged.
     """

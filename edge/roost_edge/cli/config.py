@@ -1,5 +1,6 @@
 """`roost config`: check, show, explain and begin a settings file."""
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Settings: check, show, schema, exa
 File = Annotated[Path, typer.Argument(envvar="ROOST_SETTINGS", help="The settings file (TOML).", show_default=True)]
 _DEFAULT = Path("roost.toml")
 _MASK = "***"
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -113,7 +115,22 @@ def masked(settings: dict[str, Any]) -> dict[str, Any]:
 def to_toml(values: dict[str, Any], path: tuple[str, ...] = ()) -> str:
     """Tables, texts, numbers and lists as TOML; what is None has no line, as TOML knows no null."""
     plain = {key: value for key, value in values.items() if not isinstance(value, dict) and value is not None}
-    lines = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in plain.items()]
-    text = (f"[{'.'.join(path)}]\n" if path and lines else "") + "".join(f"{line}\n" for line in lines)
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
+    head = ".".join(map(_key, path))
+    text = (f"[{head}]\n" if path and lines else "") + "".join(f"{line}\n" for line in lines)
     tables = [to_toml(value, (*path, key)) for key, value in values.items() if isinstance(value, dict)]
     return "\n".join(part for part in (text, *tables) if part)
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _value(name)
+
+
+def _value(value: Any) -> str:
+    """A text, a number and a truth value are written as in JSON; a table inside a list has TOML's own way."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_key(key)} = {_value(part)}" for key, part in value.items() if part is not None)
+        return f"{{{inner}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return msgspec.json.encode(value).decode()

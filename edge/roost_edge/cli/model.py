@@ -25,7 +25,10 @@ def group() -> None:
 
 @app.command("list", epilog=EXIT_CODES)
 def list_models(settings: SettingsFile = DEFAULT_SETTINGS, task: Task = "", as_json: Json = False) -> None:
-    """List the models of a task: state, version, where the schedule in force has them, and what they did."""
+    """List the models of a task.
+
+    State, version, where the schedule in force has them, and what they did.
+    """
     from roost_edge.settings import loading
     from roost_models.retiring import models
 

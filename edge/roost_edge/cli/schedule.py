@@ -85,7 +85,9 @@ def show(
     task: Task = "",
     as_json: Json = False,
 ) -> None:
-    """Show the schedule in force: who put it there, when and why, what it does, and a picture of it.
+    """Show the schedule in force.
+
+    Who put it there, when and why, what it does, and a picture of it.
 
     Without a broker it shows what the rendezvous wrote down last.
     """
@@ -123,7 +125,9 @@ def apply(
     why: Why = "",
     as_json: Json = False,
 ) -> None:
-    """Put a schedule in force: it counts for the next request, and nothing is restarted. Status 1 when refused.
+    """Put a schedule in force.
+
+    It counts for the next request, and nothing is restarted. Status 1 when refused.
 
     Names that are no models of the device are warned of, and the schedule counts all the same: they may come later.
     """
@@ -148,7 +152,9 @@ def history(
     task: Task = "",
     as_json: Json = False,
 ) -> None:
-    """List every schedule that was in force, oldest first: when, who, why, and what arrived and was given meanwhile.
+    """List every schedule that was in force, oldest first.
+
+    When, who, why, and what arrived and was given meanwhile.
 
     A request that waits over a change counts as arrived under the old schedule, and its answer as given under the new.
     Read on the device itself, from what the rendezvous writes down; it need not run.
@@ -177,7 +183,9 @@ def rollback(
     why: Why = "",
     as_json: Json = False,
 ) -> None:
-    """Put the schedule in force again that was in force before, or an earlier one named by its version.
+    """Put the schedule before this one in force again.
+
+    Or an earlier one, named by its version.
 
     It counts for the next request, and leaves its own mark in the history. Status 1 when there is none.
     """

@@ -97,11 +97,12 @@ def status(settings: Settings = None, as_json: Json = False) -> None:
     from roost_edge.processes.named import every
     from roost_edge.settings import loading
     from roost_edge.units import systemctl
-    from roost_edge.units.names import unit_of
+    from roost_edge.units.names import unit_for
     from roost_edge.units.status import statuses
 
     device = loading.load(settings or Path("/", SETTINGS))
-    said = systemctl.systemctl(*systemctl.show_words([unit_of(role) for role in every(device)]))
+    units = dict.fromkeys(unit_for(device, role) for role in every(device))
+    said = systemctl.systemctl(*systemctl.show_words(tuple(units)))
     found = statuses(device, systemctl.show(said))
     if as_json:
         output.data([{"well": one.well, **_fields(one)} for one in found])

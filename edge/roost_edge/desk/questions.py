@@ -1,20 +1,24 @@
 """From a message to a question, and who is to be answered where. Pure.
 
-1. A message says nothing (an empty one asks, too: any MQTT tool can send it) or is a `roost.ask/1` with the verb of
-   its topic.
+1. A message says nothing (an empty one asks, too: any MQTT tool can send it), or is a `roost.ask/1` with the verb of
+   its topic, or a plain JSON object without `schema`: its `transaction`, and the rest is what the verb takes.
 2. The answer goes to `response/<verb>`. An MQTT 5 Response Topic gets it as well, with its Correlation Data, unless it
    lies in Roost's own tree: the desk must not be talked into publishing there what others take for their own.
 3. A retained question would be asked anew at every start: it is nobody's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import msgspec
 
 from roost_broker.bus import Delivery
 from roost_broker.errors import Malformed
-from roost_broker.messages import Ask, JsonObject, decode
+from roost_broker.messages import MAX_BYTES, MAX_DEPTH, Ask, JsonObject, decode
+from roost_broker.nesting import depth
 from roost_broker.topics import NodeTopics, is_topic
 
 _MAX_NAMES = 64
+_MAX_TRANSACTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Question:
     back: str = ""
     """The Response Topic, when it gave one that may be used."""
     correlation: bytes | None = None
+    data: JsonObject = field(default_factory=dict, compare=False)
+    """All that was said with it."""
 
 
 def question(delivery: Delivery, verb: str, device: NodeTopics) -> Question:
@@ -35,12 +41,29 @@ def question(delivery: Delivery, verb: str, device: NodeTopics) -> Question:
     back = usable(delivery.response_topic, device)
     if not delivery.payload.strip():
         return Question(verb, back=back, correlation=delivery.correlation_data)
+    plain = _plain(delivery.payload)
+    if plain is not None:
+        transaction = plain.pop("transaction", "")
+        if not isinstance(transaction, str) or len(transaction) > _MAX_TRANSACTION:
+            raise Malformed(f"`transaction` is no text of at most {_MAX_TRANSACTION} characters.")
+        return Question(verb, transaction, _only(plain), back, delivery.correlation_data, plain)
     message = decode(delivery.payload)
     if not isinstance(message, Ask):
         raise Malformed(f"This is of the kind {type(message).__name__}, and only questions belong here.")
     if message.verb != verb:
         raise Malformed(f"It asks for {message.verb!r} on the topic of {verb!r}.")
-    return Question(verb, message.transaction, _only(message.data), back, delivery.correlation_data)
+    return Question(verb, message.transaction, _only(message.data), back, delivery.correlation_data, message.data)
+
+
+def _plain(payload: bytes) -> JsonObject | None:
+    """A JSON object that claims to be no message of ours; None for everything else."""
+    if len(payload) > MAX_BYTES or depth(payload, MAX_DEPTH) > MAX_DEPTH:
+        return None
+    try:
+        found = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and "schema" not in found else None
 
 
 def usable(topic: str | None, device: NodeTopics) -> str:

@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import Clock
@@ -33,8 +33,23 @@ _LAST_WORD_S = 1.0
 _BUSY = "Ask again when the present examination is done: that takes seconds, or a minute on a small board."
 
 
+class Beside(Protocol):
+    """Other work of the same process, on the same session."""
+
+    def begin(self) -> None:
+        """Subscribe; the bus is not started yet."""
+        ...
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
+
+
 class Desk:
-    """See the module. `bus` is not started yet; `examine` gives a report or raises `RoostError`."""
+    """See the module. `bus` is not started yet; `examine` gives a report or raises `RoostError`.
+
+    `beside` works while the desk does.
+    """
 
     def __init__(
         self,
@@ -47,7 +62,9 @@ class Desk:
         session: int,
         settings: DeskSettings | None = None,
         role: str = "desk",
+        beside: Beside | None = None,
     ) -> None:
+        self._beside = beside
         self.counts: Counter[str] = Counter()
         self._bus = bus
         self._device = device
@@ -67,14 +84,20 @@ class Desk:
         """Work until `stop`. Raises what makes the broker unreachable for good."""
         for verb in VERBS:
             self._bus.subscribe(self._device.request(verb), partial(self._asked, verb))
+        if self._beside is not None:
+            self._beside.begin()
         self._presence.starting()
         telling: asyncio.Task[None] | None = None
+        beside: asyncio.Task[None] | None = None
         try:
             if not await started_before(self._bus, stop):
                 return
             self._presence.ready()
             telling = asyncio.create_task(self._tell())
+            beside = asyncio.create_task(self._work_beside(stop))
             await stop.wait()
+            if beside.done():
+                beside.result()  # its defect ends the role: an edge dies loudly
             done = self._presence.stopped()
             if done is not None and self._bus.connected:
                 with contextlib.suppress(TimeoutError, RoostError):
@@ -83,11 +106,19 @@ class Desk:
             self._presence.failed(str(error))
             raise
         finally:
-            tasks = [task for task in (telling, self._examining) if task is not None]
+            tasks = [task for task in (telling, beside, self._examining) if task is not None]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._bus.stop(forget=True)
+
+    async def _work_beside(self, stop: asyncio.Event) -> None:
+        try:
+            if self._beside is not None:
+                await self._beside.run()
+        except Exception:
+            stop.set()
+            raise
 
     async def _tell(self) -> None:
         """Renew the retained state after questions, at a bounded rate."""

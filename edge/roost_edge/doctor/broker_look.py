@@ -19,7 +19,17 @@ from roost_broker.credentials import OPERATOR, as_operator, as_user
 from roost_broker.errors import Malformed, PeerError
 from roost_broker.headers import new_header
 from roost_broker.ids import new_id
-from roost_broker.messages import Ask, Availability, ModelState, OtaState, RoleState, ScheduleSet, decode, encode
+from roost_broker.messages import (
+    Ask,
+    Availability,
+    ModelState,
+    OtaState,
+    RoleState,
+    ScheduleSet,
+    StoreState,
+    decode,
+    encode,
+)
 from roost_broker.mqtt import MqttBus
 from roost_broker.role_access import session_user
 from roost_broker.settings import BrokerSettings
@@ -37,6 +47,7 @@ class Look:
     round_trip_ms: float = 0.0
     availability: Availability | None = None
     ota: OtaState | None = None
+    store: StoreState | None = None
     roles: dict[str, RoleState] = field(default_factory=dict)
     models: dict[tuple[str, str, int], ModelState] = field(default_factory=dict)
     schedules: dict[str, ScheduleSet] = field(default_factory=dict)
@@ -84,7 +95,7 @@ async def _look(settings: Settings, user: str, clock: Clock, patience: float) ->
             _keep(found, message, delivery.topic, settings)
 
     device = settings.topics
-    for topic in (device.availability, device.ota, device.all_roles, device.request("probe")):
+    for topic in (device.availability, device.ota, device.store, device.all_roles, device.request("probe")):
         bus.subscribe(topic, heard)
     for task in settings.tasks:
         bus.subscribe(device.task(task).schedule, heard)
@@ -147,6 +158,8 @@ def _keep(found: Look, message: object, topic: str, settings: Settings) -> None:
             found.availability = message
         case OtaState():
             found.ota = message
+        case StoreState():
+            found.store = message
         case ScheduleSet():
             found.schedules[_task(topic, settings)] = message
         case ModelState():

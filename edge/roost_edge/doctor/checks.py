@@ -9,9 +9,12 @@ from roost_edge.doctor import (
     cameras,
     card,
     clock,
+    feed,
     identity,
+    keeping,
     memory,
     packages,
+    page,
     schedules,
     services,
     storage,
@@ -46,10 +49,13 @@ def checks_of(settings: Settings) -> tuple[Check, ...]:
         Check("broker", broker.broker, limit_s=_BROKER_S),
         Check("roles", broker.roles, limit_s=_BROKER_S),
         Check("versions", broker.versions, limit_s=_BROKER_S),
+        *([Check("store", keeping.store, limit_s=_BROKER_S)] if settings.tasks else []),
         *_of_tasks(settings),
         *_of_cameras(settings),
         *([Check("ota", upstream.ota, limit_s=_BROKER_S)] if settings.ota is not None and settings.lines else []),
         *([Check("gateway", upstream.gateway, limit_s=_BROKER_S)] if settings.gateway is not None else []),
+        *([Check("feed", feed.feed, limit_s=_BROKER_S)] if settings.feed is not None else []),
+        *([Check("page", page.page)] if settings.page is not None else []),
     )
 
 

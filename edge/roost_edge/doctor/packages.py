@@ -43,7 +43,7 @@ def needed(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "nats", _DEVICE
     if settings.ota is not None:
         yield from (("tuf", _DEVICE), ("cryptography", _DEVICE))
-    if settings.proxy is not None:
+    if settings.proxy is not None or settings.page is not None:
         yield "aiohttp", _WEB
 
 

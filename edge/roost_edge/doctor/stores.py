@@ -55,6 +55,6 @@ def quick_check(file: Path, limit_s: float) -> str | None:
 def _files(patient: Patient) -> Iterator[Path]:
     settings = patient.settings
     layout = settings.layout
-    yield from (layout.outbox, layout.traces, layout.gateway)
+    yield from (layout.outbox, layout.notices, layout.traces, layout.gateway, layout.feed / "feed.db")
     yield from (layout.requests(name) for name in settings.cameras)
     yield from (layout.archive(task) / ARCHIVE for task in settings.tasks)

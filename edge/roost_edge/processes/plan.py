@@ -12,7 +12,20 @@ from roost_broker.topics import check_name
 from roost_edge.settings.device import Settings
 
 Kind: TypeAlias = Literal[
-    "rendezvous", "decoy", "monitor", "alerts", "gateway", "desk", "model", "injector", "proxy", "ota", "capture"
+    "rendezvous",
+    "decoy",
+    "monitor",
+    "alerts",
+    "notify",
+    "feed",
+    "gateway",
+    "desk",
+    "model",
+    "injector",
+    "proxy",
+    "ota",
+    "page",
+    "capture",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _STAGE: dict[Kind, int] = {
@@ -23,9 +36,12 @@ _STAGE: dict[Kind, int] = {
     "rendezvous": 2,
     "decoy": 2,
     "alerts": 3,
+    "notify": 3,
     "monitor": 3,
+    "feed": 3,
     "ota": 0,
     "desk": 0,
+    "page": 0,
     "gateway": 4,  # it carries away what all others said
 }
 
@@ -76,6 +92,8 @@ def plan(settings: Settings) -> tuple[RoleProcess, ...]:
     roles = [RoleProcess("rendezvous", task) for task in tasks]
     roles += [RoleProcess("decoy", task) for task in tasks]
     roles += [RoleProcess("monitor"), RoleProcess("alerts")] if tasks else []
+    roles += [RoleProcess("notify")] if tasks and settings.notify is not None else []
+    roles += [RoleProcess("feed")] if tasks and settings.feed is not None else []
     roles += [RoleProcess("gateway")] if settings.gateway is not None else []
     roles += [RoleProcess("desk")] if tasks else []
     roles += [
@@ -87,6 +105,7 @@ def plan(settings: Settings) -> tuple[RoleProcess, ...]:
     roles += [RoleProcess("injector", task) for task in tasks]
     roles += [RoleProcess("proxy")] if tasks and settings.proxy is not None else []
     roles += [RoleProcess("ota")] if settings.lines and settings.ota is not None else []
+    roles += [RoleProcess("page")] if settings.page is not None else []
     roles += [RoleProcess("capture", camera=camera) for camera in settings.cameras]
     second = [replace(role, slot="b") for role in roles if role.has_slots]
     names = [role.name for role in (*roles, *second, *candidates(settings))]

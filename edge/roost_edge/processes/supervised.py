@@ -1,15 +1,14 @@
-"""One role under supervision: it is started, and started again when it ends, until it is told to stop."""
+"""One process under supervision: it is started, and started again when it ends, until it is told to stop."""
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from roost_broker.clock import SECOND, Clock
 from roost_edge.processes.child import Child
 from roost_edge.processes.child_log import ChildLog
-from roost_edge.processes.plan import RoleProcess
 from roost_edge.processes.restart import RestartPolicy, after_exit
 
 
@@ -18,10 +17,10 @@ class SupervisedRole:
 
     def __init__(
         self,
-        role: RoleProcess,
+        name: str,
         command: Sequence[str],
         log_path: Path,
-        session_path: Path,
+        sessions: Mapping[str, Path],
         *,
         policy: RestartPolicy,
         clock: Clock,
@@ -31,15 +30,15 @@ class SupervisedRole:
         was_ready: "Callable[[SupervisedRole], bool]",
         belongs: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.role = role
+        self.name = name
         self.restarts = 0
         self.never_ready = 0
         """Exits in a row of processes that were never ready."""
-        self.session_before = _stored_number(session_path)
-        """Session number that this role had last before its present process was started."""
+        self.sessions_before = {role: _stored_number(path) for role, path in sessions.items()}
+        """Of each role in it, the session number that it had last before the present process was started."""
         self._command = tuple(command)
         self._log_path = log_path
-        self._session_path = session_path
+        self._sessions = sessions
         self._policy = policy
         self._clock = clock
         self._chance = chance
@@ -83,7 +82,7 @@ class SupervisedRole:
             started = self._clock.monotonic_ns()
             ended = await self._run_once(log)
             if not self._wanted():
-                self._on_change(self.role.name, ended)
+                self._on_change(self.name, ended)
                 return
             decision = after_exit(
                 self._policy,
@@ -95,7 +94,7 @@ class SupervisedRole:
             self._failures = decision.failures
             self.never_ready = 0 if self._was_ready(self) else self.never_ready + 1
             wait = max(0, decision.due_ns - self._clock.monotonic_ns()) / SECOND
-            self._on_change(self.role.name, f"{ended}; starts again in {wait:.1f} s")
+            self._on_change(self.name, f"{ended}; starts again in {wait:.1f} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), wait)
             self.restarts += 1
@@ -109,7 +108,7 @@ class SupervisedRole:
             self._child.send(signal.SIGCONT)  # one that was paused must run to hear it
         done, _ = await asyncio.wait({task}, timeout=grace_s)
         if not done and self._child:
-            self._on_change(self.role.name, f"did not stop within {grace_s:g} s and is killed")
+            self._on_change(self.name, f"did not stop within {grace_s:g} s and is killed")
             self._child.kill()
         await task
 
@@ -119,12 +118,12 @@ class SupervisedRole:
 
     async def _run_once(self, log: ChildLog) -> str:
         """One process from start to end; returns how it ended."""
-        self.session_before = _stored_number(self._session_path)
+        self.sessions_before = {role: _stored_number(path) for role, path in self._sessions.items()}
         try:
-            self._child = await Child.start(self._command, log, lambda line: self._on_line(self.role.name, line))
+            self._child = await Child.start(self._command, log, lambda line: self._on_line(self.name, line))
         except OSError as error:  # no memory or no process left: as transient as any other end
             return f"could not be started ({error.strerror})"
-        self._on_change(self.role.name, "started")
+        self._on_change(self.name, "started")
         if not self._wanted():  # told to stop while the process was being made
             self._child.kill()
         try:

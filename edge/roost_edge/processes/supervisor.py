@@ -7,7 +7,8 @@
     await supervisor.stop()            # cameras first; nobody is left
 
 While it runs, `roost upgrade` asks it through a socket in the data folder to start successors and to drop those who
-have handed over (see `succession`, `control`). Of two slots it starts the one in charge.
+have handed over (see `succession`, `control`). Of two slots it starts the one in charge. Roles that share a process
+(see `together`) are started, killed and ended together, whichever of them is named.
 
 Everything here is called from one event loop. The children die with this process, however it ends.
 """
@@ -16,8 +17,7 @@ import asyncio
 import os
 import random
 import signal
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from roost_broker.credentials import as_operator
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.mqtt import MqttBus
 from roost_edge.logs import readable
-from roost_edge.processes import model_slots
+from roost_edge.processes import command_line, model_slots
 from roost_edge.processes.control import Control
 from roost_edge.processes.plan import RoleProcess, candidates, plan
 from roost_edge.processes.readiness import Readiness
@@ -38,6 +38,7 @@ from roost_edge.processes.restart import RestartPolicy
 from roost_edge.processes.slots import in_charge, other
 from roost_edge.processes.succession import Successors
 from roost_edge.processes.supervised import SupervisedRole
+from roost_edge.processes.together import ASIDE, members, shares
 from roost_edge.settings import loading
 from roost_edge.settings.device import Settings
 
@@ -98,7 +99,8 @@ class Supervisor:
         self._on_line = on_line
         self._successors = Successors(layout)
         self._control = Control(layout.control, self._asked)
-        self._supervised = {role.name: self._supervise(role) for role in self.roles}
+        self._supervised = {role.name: self._supervise(role) for role in self.roles if not shares(self.settings, role)}
+        self._supervised |= self._supervise_shared()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._bus: Bus | None = None
         self._readiness: Readiness | None = None
@@ -134,9 +136,14 @@ class Supervisor:
     async def stop(self, *, grace_s: float = 10.0) -> None:
         """End all roles, stage by stage; each stage has `grace_s` before it is killed. Harmless when repeated."""
         await self._control.close()
-        for stage in sorted({role.stage for role in self.roles}):
-            names = [role.name for role in self.roles if role.stage == stage and role.name in self._tasks]
-            await asyncio.gather(*(self._supervised[name].end(self._tasks[name], grace_s) for name in names))
+        stages: dict[str, int] = {}
+        for role in self.roles:
+            process = self.process_of(role.name)
+            stages[process] = max(role.stage, stages.get(process, 0))  # whoever shares one ends with the last of them
+        processes = {one.name: one for one in self._supervised.values()}
+        for stage in sorted(set(stages.values())):
+            names = [name for name, its in stages.items() if its == stage and name in self._tasks]
+            await asyncio.gather(*(processes[name].end(self._tasks[name], grace_s) for name in names))
         self._tasks.clear()
         if self._bus is not None:
             bus, self._bus = self._bus, None
@@ -171,6 +178,10 @@ class Supervisor:
             self.roles = (*self.roles, role)
             self._begin(role.name)
 
+    def process_of(self, name: str) -> str:
+        """Name of the process that runs a role."""
+        return self._role(name).name
+
     def pid(self, name: str) -> int | None:
         """Process id of a role; None while it is not running."""
         return self._role(name).pid
@@ -182,7 +193,7 @@ class Supervisor:
     def state(self, name: str) -> str:
         """What the role itself said last: `starting`, `ready`, `failed` …; `unknown` if nothing since its start."""
         role = self._role(name)
-        return self._readiness.state(name, after_session=role.session_before) if self._readiness else "unknown"
+        return self._readiness.state(name, after_session=role.sessions_before[name]) if self._readiness else "unknown"
 
     def restarts(self, name: str) -> int:
         """How often a role was started again."""
@@ -214,20 +225,34 @@ class Supervisor:
         return {}
 
     def _supervise(self, role: RoleProcess, *, standby: bool = False) -> SupervisedRole:
-        layout = self.settings.layout
         fault = self._faults.get(role.name, "")
+        python = self._successors.python(role)
+        command = command_line.of_role(role, self._path, fault=fault, standby=standby, python=python)
+        return self._process(role.name, command, [role], partial(self._successors.belongs, role))
+
+    def _supervise_shared(self) -> dict[str, SupervisedRole]:
+        roles = members(self.settings)
+        if not roles:
+            return {}
+        process = self._process(ASIDE, command_line.of_aside(self._path), roles, lambda: True)
+        return {role.name: process for role in roles}
+
+    def _process(
+        self, name: str, command: tuple[str, ...], roles: Sequence[RoleProcess], belongs: Callable[[], bool]
+    ) -> SupervisedRole:
+        layout = self.settings.layout
         return SupervisedRole(
-            role,
-            _command(role, self._path, fault, standby=standby, python=self._successors.python(role)),
-            layout.log(role.name),
-            layout.session(role.name),
+            name,
+            command,
+            layout.log(name),
+            {role.name: layout.session(role.name) for role in roles},
             policy=self._policy,
             clock=self._clock,
             chance=random.random,
             on_line=self._on_line,
             on_change=self._on_change,
             was_ready=self._was_ready,
-            belongs=partial(self._successors.belongs, role),
+            belongs=belongs,
         )
 
     async def _follow_states(self) -> None:
@@ -251,14 +276,17 @@ class Supervisor:
         return [role for role in self.roles if not model_slots.beside(self.settings, role)]
 
     def _was_ready(self, role: SupervisedRole) -> bool:
-        return self._readiness is not None and self._readiness.was_ready(
-            role.role.name, after_session=role.session_before
+        readiness = self._readiness
+        return readiness is not None and any(
+            readiness.was_ready(name, after_session=before) for name, before in role.sessions_before.items()
         )
 
     def _begin(self, name: str) -> None:
         if self._bus is None:
             return  # stopped while it was still starting
-        self._tasks[name] = asyncio.create_task(self._supervised[name].run(), name=name)
+        process = self._supervised[name]
+        if process.name not in self._tasks:
+            self._tasks[process.name] = asyncio.create_task(process.run(), name=process.name)
 
     async def _wait_for(self, names: list[str], timeout_s: float, *, give_up: bool) -> list[str]:
         """Names that are not ready at the end; `give_up` ends the wait early when one cannot become ready."""
@@ -266,7 +294,7 @@ class Supervisor:
             raise Misuse("This supervisor was not started.", "Await start() first.")
         end = self._clock.monotonic_ns() + int(timeout_s * SECOND)
         while True:
-            late = self._readiness.waiting({name: self._supervised[name].session_before for name in names})
+            late = self._readiness.waiting({name: self._supervised[name].sessions_before[name] for name in names})
             hopeless = [name for name in late if self._supervised[name].never_ready >= _HOPELESS]
             left = end - self._clock.monotonic_ns()
             if not late or left <= 0 or (hopeless and give_up):
@@ -284,7 +312,7 @@ class Supervisor:
         return RoleFailed(
             name,
             f"{problem} It said last:\n{said}\n",
-            f"Its whole log: {self.settings.layout.log(name)}",
+            f"Its whole log: {self.settings.layout.log(role.name)}",
         )
 
     def _role(self, name: str) -> SupervisedRole:
@@ -292,15 +320,3 @@ class Supervisor:
             return self._supervised[name]
         except KeyError:
             raise Misuse(f"There is no role {name!r}.", f"Roles: {', '.join(self._supervised)}.") from None
-
-
-def _command(role: RoleProcess, settings_path: Path, fault: str, *, standby: bool, python: str) -> tuple[str, ...]:
-    extra: tuple[str, ...] = ("--fault", fault) if fault else ()
-    if role.has_slots:
-        extra += ("--slot", role.slot or "a")
-    if standby:
-        extra += ("--standby",)
-    return (
-        *(python or sys.executable, "-m", "roost_edge.daemon", *role.arguments()),
-        *("--settings", str(settings_path), "--die-with", str(os.getpid()), *extra),
-    )

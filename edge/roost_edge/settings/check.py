@@ -13,9 +13,10 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from roost_broker.errors import RoostError
+from roost_broker.errors import Misuse, RoostError
 from roost_broker.toml_lines import LineMap
 from roost_edge.broker_setup.users import users
+from roost_edge.feed import keys
 from roost_edge.processes.plan import plan
 from roost_edge.settings.device import Settings, TaskSettings
 from roost_edge.settings.explain import SettingsError
@@ -43,11 +44,11 @@ class Finding(Struct, frozen=True, kw_only=True):
     remedy: str
 
 
-def check(path: Path) -> list[Finding]:
-    """All findings, in the order of the file; empty when all is well."""
+def check(path: Path, *, text: str | None = None) -> list[Finding]:
+    """All findings, in the order of the file; empty when all is well. `text` is looked at as if it stood there."""
     try:
-        settings = load(path)
-        _, lines = read_document(path)
+        settings = load(path, text=text)
+        _, lines = read_document(path, text)
     except SettingsError as error:
         return [_finding("error", error.line, error.field, error.cause, error.remedy)]
     except RoostError as error:
@@ -82,6 +83,7 @@ class _Checks:
             yield from self._bundles(name, task)
         yield from self._cameras()
         yield from self._registry()
+        yield from self._feed()
         yield from self._data()
 
     def _say(self, level: Level, where: tuple[str, ...], problem: str, remedy: str) -> Finding:
@@ -228,6 +230,19 @@ class _Checks:
                 f"there is no registry in {ota.registry}.",
                 "Name the address of the folder `public` of a registry (https://…), or the folder itself.",
             )
+
+    def _feed(self) -> Iterator[Finding]:
+        feed = self._settings.feed
+        if feed is None or not feed.keys:
+            return
+        where = ("feed", "keys")
+        try:
+            if not keys.check(Path(feed.keys)):
+                yield self._say("warning", where, f"there is no file {feed.keys}: nothing is sent.", "roost feed keys")
+        except PermissionError:
+            return  # its folder is another's; the feed is handed the file
+        except Misuse as error:
+            yield self._say("error", where, error.problem, error.remedy)
 
     def _data(self) -> Iterator[Finding]:
         where = ("node", "data")

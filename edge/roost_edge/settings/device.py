@@ -7,12 +7,18 @@
     [tasks.<task>.models.<name>] which bundle
     [tasks.<task>.state.<name>]  one value of external state
     [cameras.<name>]             task and source; [cameras.<name>.motion], [cameras.<name>.capture]
-    [archive]  [alerts]          budgets; when a result is news
+    [archive]  [alerts]          budgets; when a result is news, and for whom: [alerts.rules.<name>]
+    [notify]                     where notices go beside MQTT, if this section is there
+    [discovery]                  how Home Assistant finds the device, if this section is there
     [proxy]                      HTTP in front of the tasks, if this section is there
+    [store]                      what stays free of the card, and when its house-keeping is late
+    [privacy]                    which model keeps pictures of people on the device, if this section is there
     [traces]                     which requests are traced, and how much of it is kept
     [gateway]                    how messages reach the centre, if this section is there
     [ota]                        where new bundles come from, if this section is there
+    [feed]                       what is shown to the public, and where, if this section is there
     [desk]                       how long the device may examine itself when it is asked to
+    [page]                       the device's own web page, if this section is there
 
 Relative paths are relative to the folder of the settings file, not to where a command is run. A setting that is not
 known is an error, not a comment: a misspelt one would otherwise silently do nothing. Each part's struct lives beside
@@ -32,9 +38,15 @@ from roost_broker.topics import CameraTopics, NodeTopics, TaskTopics
 from roost_edge.alerts.settings import AlertSettings
 from roost_edge.capture.settings import CaptureSettings
 from roost_edge.desk.settings import DeskSettings
+from roost_edge.discovery.settings import DiscoverySettings
+from roost_edge.feed.settings import FeedSettings
+from roost_edge.janitor.settings import StoreSettings
 from roost_edge.motion.settings import MotionSettings
+from roost_edge.notify.settings import NotifySettings
 from roost_edge.ota.lines import Line
 from roost_edge.ota.settings import OtaSettings
+from roost_edge.page.settings import PageSettings
+from roost_edge.privacy.settings import PrivacySettings
 from roost_edge.sources.settings import CameraSettings
 from roost_edge.units.settings import UnitSettings
 from roost_models.archive.settings import ArchiveSettings
@@ -53,6 +65,9 @@ class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Folder of everything that is kept: frames, archive, request logs, journals, logs."""
     qa: bool = False
     """Allow what must never happen by accident: injected faults, and overrides of the schedule by a request."""
+    compact: bool = False
+    """The roles beside the flow (archive, monitor, alerts, desk, a page on loopback) share one process: some 60 MB
+    less, for boards with 512 MB. They then fall and rise together where one of them takes the whole process down."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -119,7 +134,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tasks: dict[str, TaskSettings] = field(default_factory=dict)
     cameras: dict[str, CameraSection] = field(default_factory=dict)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    privacy: PrivacySettings | None = None
+    """Pictures that show people stay on the device, where this section is there."""
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    notify: NotifySettings | None = None
+    """Notices to people's own services, where this section is there."""
+    discovery: DiscoverySettings | None = None
+    """Home Assistant finds the device, where this section is there (an empty one will do)."""
     proxy: ProxySettings | None = None
     """HTTP in front of the tasks, where this section is there (an empty one will do)."""
     traces: TraceSettings = field(default_factory=TraceSettings)
@@ -127,7 +149,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateway to the centre, where this section is there (an empty one reaches a centre on this machine)."""
     ota: OtaSettings | None = None
     """The OTA agent, where this section is there."""
+    feed: FeedSettings | None = None
+    """The public feed, where this section is there (an empty one sends nothing, and makes the page)."""
     desk: DeskSettings = field(default_factory=DeskSettings)
+    page: PageSettings | None = None
+    """The device's own web page, where this section is there (an empty one will do)."""
     units: UnitSettings = field(default_factory=UnitSettings)
 
     @property
@@ -183,6 +209,14 @@ class DataLayout:
         """Durable request log of one camera (SQLite)."""
         return self.data / "requests" / f"{camera}.db"
 
+    def motion_log(self, camera: str) -> Path:
+        """Why there was no event before one camera (SQLite)."""
+        return self.data / "motion" / f"{camera}.db"
+
+    def rolls(self, camera: str) -> Path:
+        """Pictures from before, during and after the events of one camera."""
+        return self.data / "rolls" / camera
+
     def journal(self, task: str) -> Path:
         """The rendezvous' answers, written before they are published."""
         return self.data / "journal" / task
@@ -191,6 +225,16 @@ class DataLayout:
     def outbox(self) -> Path:
         """The alerts' own durable outbox (SQLite)."""
         return self.data / "alerts.db"
+
+    @property
+    def notices(self) -> Path:
+        """Notices on their way to people's services (SQLite)."""
+        return self.data / "notices.db"
+
+    @property
+    def switches(self) -> Path:
+        """How people left the cameras' switches."""
+        return self.data / "switches"
 
     @property
     def traces(self) -> Path:
@@ -211,6 +255,21 @@ class DataLayout:
     def ota(self) -> Path:
         """What the OTA agent brought, and how its lines stand."""
         return self.data / "ota"
+
+    @property
+    def feed(self) -> Path:
+        """The feed's memory (SQLite), its dry run and, unless the settings put it elsewhere, its site."""
+        return self.data / "feed"
+
+    @property
+    def page(self) -> Path:
+        """What the page keeps: its password, corrections that wait, a proposal for the settings."""
+        return self.data / "page"
+
+    @property
+    def page_password(self) -> Path:
+        """Hash of the page's password; its owner's alone."""
+        return self.page / "password"
 
     def handover(self, task: str) -> Path:
         """Where roles of a task that hand over write what their successors must know."""

@@ -2,10 +2,9 @@
 
 msgspec stops at the first fault and hides the names of tables that people chose (`$.cameras[...]`). So the
 fault is looked for again with one such table at a time, until each name on its path is known. What a struct's own
-check refuses (`__post_init__`) is found by leaving out one setting at a time: the one without which the fault is gone.
+check refuses (`__post_init__`) is found by `culprit`.
 """
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from msgspec import inspect
 
 from roost_broker.errors import Misuse
 from roost_broker.toml_lines import LineMap
+from roost_edge.settings.culprit import culprit, not_none, type_at
 
 _AT = re.compile(r"\A(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?\Z", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
@@ -52,7 +52,7 @@ def explain(
     match = _AT.match(str(error))
     what = match["what"] if match else str(error)
     path = _concrete(match["path"] or "" if match else "", document)
-    kind = _type_at(struct, path)
+    kind = type_at(struct, path)
 
     if unknown := _UNKNOWN.match(what):
         name = unknown["name"]
@@ -65,7 +65,7 @@ def explain(
         )
     if missing := _MISSING.match(what):
         name = missing["name"]
-        wanted = _expectation(_type_at(struct, (*path, name)))
+        wanted = _expectation(type_at(struct, (*path, name)))
         table = ".".join(path)
         return SettingsError(
             file,
@@ -75,8 +75,7 @@ def explain(
             f"Add `{name} = …` below [{table}]." if table else f"Add the table [{name}].",
         )
     if isinstance(kind, inspect.StructType) and not what.startswith("Expected "):  # the sentence of a __post_init__
-        named = _named_field(what, kind)
-        path = (*path, *named) if named else _culprit(document, struct, error) or path
+        path = culprit(document, struct, error) or path
         return SettingsError(file, lines.line(path), ".".join(path), what.rstrip(".") + ".", "Correct this value.")
     return SettingsError(
         file,
@@ -91,34 +90,8 @@ def explain_refusal(
     error: Misuse, document: dict[str, Any], struct: type[msgspec.Struct], file: Path, lines: LineMap
 ) -> SettingsError:
     """The error about `document`, which a struct's own check refused with a problem and a remedy."""
-    path = _culprit(document, struct, error) or ()
+    path = culprit(document, struct, error)
     return SettingsError(file, lines.line(path), ".".join(path), error.problem, error.remedy)
-
-
-def _culprit(document: dict[str, Any], struct: type[msgspec.Struct], error: Exception) -> tuple[str, ...] | None:
-    """Path of the one setting without which this fault is gone."""
-    for path in _leaves(document):
-        try:
-            msgspec.convert(_without(document, path), struct)
-        except (msgspec.ValidationError, Misuse) as other:
-            missing = _MISSING.match(str(other))
-            if str(other) == str(error) or (missing and missing["name"] == path[-1]):
-                continue
-        return path
-    return None
-
-
-def _leaves(table: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
-    for name, value in table.items():
-        found += _leaves(value, (*path, name)) if isinstance(value, dict) else [(*path, name)]
-    return found
-
-
-def _without(table: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    if len(path) == 1:
-        return {name: value for name, value in table.items() if name != path[0]}
-    return {**table, path[0]: _without(table[path[0]], path[1:])}
 
 
 def _single_out(
@@ -168,44 +141,14 @@ def _concrete(path: str, document: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _type_at(struct: type[msgspec.Struct], path: tuple[str, ...]) -> inspect.Type | None:
-    kind: inspect.Type | None = inspect.type_info(struct)
-    for name in path:
-        kind = _not_none(kind)
-        if isinstance(kind, inspect.StructType):
-            kind = next((field.type for field in kind.fields if field.encode_name == name), None)
-        elif isinstance(kind, inspect.DictType):
-            kind = kind.value_type
-        elif isinstance(kind, inspect.ListType | inspect.VarTupleType):
-            kind = kind.item_type
-        else:
-            return None
-    return _not_none(kind)
-
-
-def _not_none(kind: inspect.Type | None) -> inspect.Type | None:
-    """The one real alternative of `X | None`; other unions stay whole."""
-    while isinstance(kind, inspect.Metadata):
-        kind = kind.type
-    if isinstance(kind, inspect.UnionType):
-        real = [option for option in kind.types if not isinstance(option, inspect.NoneType)]
-        return _not_none(real[0]) if len(real) == 1 else kind
-    return kind
-
-
 def _did_you_mean(name: str, kind: inspect.Type | None) -> str:
+    import difflib  # for mistakes alone; daemons are small without it
+
     known = [field.encode_name for field in kind.fields] if isinstance(kind, inspect.StructType) else []
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f"Did you mean `{close[0]}`?"
     return f"Known here: {', '.join(sorted(known))}." if known else "Remove it."
-
-
-def _named_field(sentence: str, kind: inspect.StructType) -> tuple[str, ...]:
-    """The field that a sentence speaks of, as a path of no or one name."""
-    words = re.findall(r"\w+", sentence)
-    names = {field.encode_name for field in kind.fields}
-    return next(((word,) for word in words if word in names), ())
 
 
 def _in_plain_words(what: str) -> str:
@@ -224,7 +167,7 @@ def _alternatives(types: str) -> str:
 
 
 def _expectation(kind: inspect.Type | None) -> str:
-    kind = _not_none(kind)
+    kind = not_none(kind)
     if isinstance(kind, inspect.LiteralType):
         return "one of " + ", ".join(f'"{value}"' for value in kind.values)
     if isinstance(kind, inspect.IntType | inspect.FloatType):
@@ -247,7 +190,7 @@ def _expectation(kind: inspect.Type | None) -> str:
 
 def _example(struct: type[msgspec.Struct], path: tuple[str, ...]) -> str:
     """`, for example `port = 1883``, where the field has a default worth showing."""
-    parent = _type_at(struct, path[:-1]) if path else None
+    parent = type_at(struct, path[:-1]) if path else None
     if not isinstance(parent, inspect.StructType):
         return ""
     for field in parent.fields:

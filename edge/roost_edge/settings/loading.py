@@ -18,12 +18,13 @@ from roost_rendezvous import schedule
 MAX_FILE_BYTES = 1_000_000
 
 
-def load(path: Path, *, unnamed: str = "") -> Settings:
+def load(path: Path, *, unnamed: str = "", text: str | None = None) -> Settings:
     """Read a settings file. Raises `SettingsError` with file, line, field and remedy.
 
     `unnamed`: the name of a device whose settings say "@identity" and that has not enrolled yet (an image's tree).
+    `text`: read this as if it stood in the file.
     """
-    document, lines = read_document(path)
+    document, lines = read_document(path, text)
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
@@ -36,10 +37,10 @@ def load(path: Path, *, unnamed: str = "") -> Settings:
     return _with_deadlines(_with_absolute_paths(settings, path.resolve().parent), document)
 
 
-def read_document(path: Path) -> tuple[dict[str, Any], LineMap]:
-    """The TOML as it stands, and where its keys are. Raises `SettingsError`."""
+def read_document(path: Path, instead: str | None = None) -> tuple[dict[str, Any], LineMap]:
+    """The TOML as it stands (or `instead`), and where its keys are. Raises `SettingsError`."""
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if instead is None else instead.encode(errors="surrogateescape")
         if len(data) > MAX_FILE_BYTES:
             raise SettingsError(
                 path,
@@ -125,6 +126,10 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
             ca_file=absolute(ota.ca_file) if ota.ca_file else "",
             sticks=tuple(absolute(stick) for stick in ota.sticks),
         )
+    feed = settings.feed
+    if feed is not None:
+        found = {name: absolute(path) for name in ("keys", "site_folder") if (path := getattr(feed, name))}
+        feed = structs.replace(feed, **found)
     gateway = settings.gateway
     if gateway is not None:
         files = ("ca", "certificate", "key", "credentials", "password_file")
@@ -136,5 +141,12 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     )
     own = settings.mosquitto
     mosquitto = structs.replace(own, files=absolute(own.files), folder=absolute(own.folder) if own.folder else "")
-    changed = {"node": node, "tasks": tasks, "cameras": cameras, "gateway": gateway, "ota": ota}
-    return structs.replace(settings, **changed, broker=broker, mosquitto=mosquitto)
+    page = settings.page
+    if page is not None:
+        found = {name: absolute(path) for name in ("tls_certificate", "tls_key") if (path := getattr(page, name))}
+        page = structs.replace(page, **found)
+    notify = settings.notify
+    if notify is not None:
+        notify = structs.replace(notify, urls=absolute(notify.urls))
+    changed = {"node": node, "tasks": tasks, "cameras": cameras, "gateway": gateway, "ota": ota, "feed": feed}
+    return structs.replace(settings, **changed, broker=broker, mosquitto=mosquitto, notify=notify, page=page)

@@ -28,6 +28,8 @@ def disagreements(settings: Settings) -> Iterator[Disagreement]:
     yield from _tasks(settings)
     yield from _cameras(settings)
     yield from _lines(settings)
+    yield from _privacy(settings)
+    yield from _people(settings)
 
 
 def _names(settings: Settings, topics: NodeTopics) -> Iterator[Disagreement]:
@@ -72,11 +74,29 @@ def _cameras(settings: Settings) -> Iterator[Disagreement]:
                 f"{camera!r} is also the name of a task, and both are a level of the topic tree.",
                 "Give the camera another name.",
             )
+        if section.faults and not settings.node.qa:
+            yield Disagreement(
+                ("cameras", camera, "faults"),
+                "a camera misbehaves on purpose only where that is allowed.",
+                "Set `qa = true` below [node], or leave the faults out.",
+            )
         if section.task not in settings.tasks:
             yield Disagreement(
                 ("cameras", camera, "task"),
                 f"there is no task {section.task!r} (tasks here: {', '.join(settings.tasks) or 'none'}).",
                 f"Add [tasks.{section.task}], or name one of them.",
+            )
+
+
+def _privacy(settings: Settings) -> Iterator[Disagreement]:
+    """A task without the guard's model would never show a picture, and nobody would know why."""
+    guard = settings.privacy
+    for task, part in settings.tasks.items() if guard is not None else ():
+        if guard is not None and guard.model not in part.models:
+            yield Disagreement(
+                ("privacy", "model"),
+                f"the task {task} has no model {guard.model!r}, so none of its pictures could be shown.",
+                f"Add [tasks.{task}.models.{guard.model}], or leave [privacy] out.",
             )
 
 
@@ -106,3 +126,27 @@ def _lines(settings: Settings) -> Iterator[Disagreement]:
         yield Disagreement(
             ("ota",), "no model is kept up to date.", 'Write `ota = "<bundle>"` below a model, or leave [ota] out.'
         )
+
+
+def _people(settings: Settings) -> Iterator[Disagreement]:
+    """What people are told, and Home Assistant."""
+    for name, rule in settings.alerts.rules.items():
+        for kind, wanted, there in (("cameras", rule.cameras, settings.cameras), ("tasks", rule.tasks, settings.tasks)):
+            for one in wanted:
+                if one not in there:
+                    where = ("alerts", "rules", name, kind)
+                    yield Disagreement(where, f"there is no {one!r}.", f"Name some of: {', '.join(there) or 'none'}.")
+    notify = settings.notify
+    if notify is not None and not settings.alerts.rules:
+        yield Disagreement(("notify",), "no rule would give out a notice.", "Add a table such as [alerts.rules.all].")
+    for one in notify.rules if notify is not None else ():
+        if one not in settings.alerts.rules:
+            yield Disagreement(("notify", "rules"), f"there is no rule {one!r}.", "Name rules of [alerts.rules].")
+    if settings.discovery is None:
+        for name, program in settings.mosquitto.programs.items():
+            if program.home_assistant:
+                program_at = ("mosquitto", "programs", name, "home_assistant")
+                yield Disagreement(program_at, "the device is not announced to it.", "Add an empty table [discovery].")
+        if settings.mosquitto.outside.home_assistants:
+            outside_at = ("mosquitto", "outside", "home_assistants")
+            yield Disagreement(outside_at, "the device is not announced to them.", "Add an empty table [discovery].")

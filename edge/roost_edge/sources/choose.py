@@ -8,6 +8,15 @@ from roost_edge.sources.settings import CameraSettings
 def open_source(settings: CameraSettings, clock: Clock | None = None) -> FrameSource:
     """The source that the settings name, not yet opened: the reader calls `open()` where blocking is harmless."""
     clock = clock or SystemClock()
+    chosen = _chosen(settings, clock)
+    if not settings.faults:
+        return chosen
+    from roost_edge.sources.faulty import FaultySource
+
+    return FaultySource(chosen, settings.faults, clock)
+
+
+def _chosen(settings: CameraSettings, clock: Clock) -> FrameSource:
     # Imported only when chosen: each pulls in its own heavy library.
     match settings.source:
         case "synthetic":

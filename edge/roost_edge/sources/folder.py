@@ -30,6 +30,7 @@ class FolderSource:
     """
 
     stills = True
+    live = False
 
     def __init__(self, settings: CameraSettings, clock: Clock) -> None:
         self._settings = settings

@@ -61,6 +61,11 @@ class FrameSource(Protocol):
         """Every picture is an event of its own, so motion is not asked."""
         ...
 
+    @property
+    def live(self) -> bool:
+        """A camera or stream: one that broke may deliver again when it is opened again."""
+        ...
+
     def open(self) -> None:
         """Get ready to read from the beginning."""
         ...

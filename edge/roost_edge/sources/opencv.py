@@ -22,6 +22,7 @@ class OpenCvSource:
     """The newest picture, at most `fps` a second: what a faster stream sends in between is dropped undecoded."""
 
     stills = False
+    live = True
 
     def __init__(self, settings: CameraSettings, clock: Clock) -> None:
         self._settings = settings

@@ -1,35 +1,39 @@
 """The Pi's own camera through Picamera2, which comes with Pi OS (python3-picamera2), not from a package index.
 
-Two streams from one sensor frame: `main` is the picture, `lores` a small YUV plane for motion, for nothing (the lores
-stream must be YUV on the Pi 4 and older; its Y plane is padded to a stride). Not run on a device yet.
+Two streams from one sensor frame: `main` is the picture, `lores` a small YUV plane for motion, for nothing. What is
+asked for is in `picamera_setup`. Not run on a device yet: all that touches Picamera2 needs a Pi to be shown.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
 from roost_broker.clock import MS, SECOND, Clock
 from roost_broker.errors import Misuse
 from roost_edge.sources.frame import CameraFailed, Frame
+from roost_edge.sources.picamera_setup import configuration, lores_size, unsupported
 from roost_edge.sources.settings import CameraSettings
 
 if TYPE_CHECKING:
     from roost_edge.sources.frame import Image
 
-_LORES_WIDTH = 320
+log = logging.getLogger(__name__)
 
 
 class PicameraSource:
     """Frames at the sensor's pace; a read is bounded by `read_timeout_ms`."""
 
     stills = False
+    live = True
 
     def __init__(self, settings: CameraSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self._camera: Any = None  # Picamera2 publishes no types
-        self._lores = _LORES_WIDTH, even(settings.height * _LORES_WIDTH / settings.width)
+        self._lores = lores_size(settings)
         self._closed = threading.Event()
         self._busy = threading.Lock()  # libcamera is not for two threads
         self._index = 0
@@ -45,21 +49,16 @@ class PicameraSource:
                 'Elsewhere choose source = "opencv", "video", "folder" or "synthetic".',
             ) from error
         chosen = self._settings
-        frame_us = round(1_000_000 / chosen.fps)
         self._closed.clear()
+        asked = configuration(chosen, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         try:
             self._camera = Picamera2(chosen.device)
-            self._camera.configure(
-                self._camera.create_video_configuration(
-                    main={
-                        "size": (chosen.width, chosen.height),
-                        "format": "BGR888",
-                    },  # libcamera's name for R, G, B bytes
-                    lores={"size": self._lores, "format": "YUV420"},
-                    buffer_count=chosen.buffer_count,
-                    controls={"FrameDurationLimits": (frame_us, frame_us)},
-                )
-            )
+            for name in unsupported(asked["controls"], self._camera.camera_controls):
+                log.warning("%s has no %s; that setting does nothing", self.describe(), name)
+                del asked["controls"][name]
+            if chosen.upside_down:
+                asked["transform"] = _half_turn()
+            self._camera.configure(self._camera.create_video_configuration(**asked))
             self._camera.start()
         except (RuntimeError, IndexError, OSError, ValueError) as error:
             self._release()
@@ -120,6 +119,7 @@ class PicameraSource:
         return f"Pi camera {self._settings.device}, {self._settings.width}×{self._settings.height}"
 
 
-def even(size: float) -> int:
-    """The nearest even number: YUV420 halves its colour planes."""
-    return max(2, round(size / 2) * 2)
+def _half_turn() -> Any:
+    from libcamera import Transform  # comes with Pi OS, too
+
+    return Transform(hflip=1, vflip=1)

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
+from roost_edge.sources.faults import CameraFault
+
 _SCENE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z")
 
 
@@ -36,8 +38,24 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """synthetic, video and folder: pace by the clock; false: as fast as they are read."""
     open_timeout_ms: int = 10_000
     read_timeout_ms: int = 5_000
-    buffer_count: int = 3
-    """picamera: frame buffers; 2 or 3 on boards with 512 MB."""
+    buffer_count: int = 0
+    """picamera: frame buffers; 0: 2 on boards with 512 MB or less, else 4."""
+    exposure_us: int = 0
+    """picamera: exposure time; 0: the camera finds its own."""
+    gain: float = 0.0
+    """picamera: amplification of the sensor; 0: the camera finds its own."""
+    exposure_bias: float = 0.0
+    """picamera: brighter or darker than the camera would, in stops."""
+    white_balance: Literal["auto", "incandescent", "tungsten", "fluorescent", "indoor", "daylight", "cloudy"] = "auto"
+    """picamera: a fixed one keeps a lamp that is switched on from looking like motion."""
+    mains_hz: Literal[0, 50, 60] = 0
+    """picamera: lamps flicker with the mains; exposure avoids it."""
+    focus_m: float = 0.0
+    """picamera with a lens that moves: distance; 0: as the camera likes."""
+    upside_down: bool = False
+    """picamera: it hangs from the ceiling."""
+    faults: tuple[CameraFault, ...] = ()
+    """Any source: what it is to do wrong on purpose, and when; where the node says `qa = true`."""
 
     def __post_init__(self) -> None:
         _between("width", self.width, 16, 4096)
@@ -47,7 +65,13 @@ class CameraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _between("device", self.device, 0, 63)
         _between("open_timeout_ms", self.open_timeout_ms, 100, 120_000)
         _between("read_timeout_ms", self.read_timeout_ms, 100, 120_000)
-        _between("buffer_count", self.buffer_count, 1, 8)
+        _between("buffer_count", self.buffer_count, 0, 8)
+        _between("exposure_us", self.exposure_us, 0, 10_000_000)
+        _between("gain", self.gain, 0, 64)
+        _between("exposure_bias", self.exposure_bias, -8, 8)
+        _between("focus_m", self.focus_m, 0, 1_000)
+        if len(self.faults) > 100:
+            raise ValueError("faults are 100 at most")
         if self.source in ("video", "folder") and not self.path:
             raise ValueError(f'source = "{self.source}" needs path = "…"')
         if self.source == "synthetic" and not _SCENE.match(self.scene):

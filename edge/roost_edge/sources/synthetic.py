@@ -27,6 +27,7 @@ class SyntheticSource:
     """Shows a scene at its own speed. It never ends unless `frames` says so."""
 
     stills = False
+    live = False
 
     def __init__(self, settings: CameraSettings, clock: Clock) -> None:
         self._settings = settings

@@ -23,6 +23,7 @@ class VideoSource:
     """Every n-th picture of a file, so that at most `fps` a second of film are looked at."""
 
     stills = False
+    live = False
 
     def __init__(self, settings: CameraSettings, clock: Clock) -> None:
         self._settings = settings

@@ -2,11 +2,15 @@
 
 A role with a task, a model or a camera is an instance of its kind's template: `model-nest-champion` runs as
 `roost-model@nest-champion.service`. A role of the whole device has a unit of its own: `roost-monitor.service`.
+Those that share a process share its unit, `roost-aside.service`.
 """
 
 from roost_edge.processes.plan import Kind, RoleProcess
+from roost_edge.processes.together import ASIDE, shares
+from roost_edge.settings.device import Settings
 
 TARGET = "roost.target"
+SHARED = f"roost-{ASIDE}.service"
 _TARGETS: dict[Kind, str] = {
     "rendezvous": "roost-tasks.target",
     "injector": "roost-tasks.target",
@@ -17,8 +21,13 @@ _TARGETS: dict[Kind, str] = {
 """Kinds that have templates, and who wants their instances; the others are wanted by `TARGET`."""
 
 
+def unit_for(settings: Settings, role: RoleProcess) -> str:
+    """The unit that runs this role on a device with these settings."""
+    return SHARED if shares(settings, role) else unit_of(role)
+
+
 def unit_of(role: RoleProcess) -> str:
-    """The unit that runs this role."""
+    """The unit that runs this role, where it has a process to itself."""
     if role.kind not in _TARGETS:
         return f"roost-{role.name}.service"
     return f"roost-{role.kind}@{role.name.removeprefix(f'{role.kind}-')}.service"

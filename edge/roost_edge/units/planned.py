@@ -4,15 +4,16 @@ What is the same on every device is shipped as it is (`shipped`). What is this d
 unit, so that `systemctl cat` shows both, each with its reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roost_broker.errors import Misuse
 from roost_edge.processes.model_slots import slot_of
 from roost_edge.processes.named import every
 from roost_edge.processes.plan import RoleProcess
+from roost_edge.processes.together import members, shares
 from roost_edge.settings.device import CameraSection, Settings
-from roost_edge.units.names import TARGET, target_of, template_of, unit_of
+from roost_edge.units.names import SHARED, TARGET, target_of, template_of, unit_of
 from roost_edge.units.settings import UnitSettings
 
 DATA = "/var/lib/roost"
@@ -44,14 +45,19 @@ def planned(settings: Settings, shipped: Mapping[str, str]) -> Planned:
             f"Under systemd the data folder is {DATA}, and the settings say {settings.node.data}.",
             f'Set data = "{DATA}" below [node]; to keep it elsewhere, mount that place there.',
         )
-    roles = every(settings)
+    shared = members(settings)
+    roles = tuple(role for role in every(settings) if not shares(settings, role))
     for role in roles:
         if template_of(role) not in shipped:
             raise Misuse(f"There is no unit for {role.name}.", f"{template_of(role)} is missing from the installation.")
     drop_ins = {f"{SYSTEM}/{unit_of(role)}.d/{DROP_IN}": drop_in(settings, role) for role in roles}
+    wants = {*((target_of(role), unit_of(role)) for role in roles), *((TARGET, unit) for unit in _ALWAYS)}
+    if shared:
+        drop_ins[f"{SYSTEM}/{SHARED}.d/{DROP_IN}"] = shared_drop_in(settings, shared)
+        wants.add((TARGET, SHARED))
     return Planned(
         {**base_files(shipped), **{place: text for place, text in drop_ins.items() if text}, **_system(settings.units)},
-        frozenset({*((target_of(role), unit_of(role)) for role in roles), *((TARGET, unit) for unit in _ALWAYS)}),
+        frozenset(wants),
     )
 
 
@@ -65,7 +71,13 @@ def drop_in(settings: Settings, role: RoleProcess) -> str:
     conditions, lines = _conditions(settings, role), list[str]()
     if settings.broker.passwords:
         lines.append(f"LoadCredential=mqtt:{settings.broker.passwords}/{role.name}")
-    if settings.broker.host not in _LOOPBACK:
+    if role.kind == "notify" and settings.notify is not None:
+        lines.append(f"LoadCredential=notify:{settings.notify.urls}")
+    if role.kind == "feed" and settings.feed is not None and settings.feed.keys:
+        # The file may be root's alone. The empty value is for the time before it is there: then nothing is sent.
+        lines += ["SetCredential=feed:", f"LoadCredential=feed:{settings.feed.keys}"]
+    page_outside = role.kind == "page" and settings.page is not None and not settings.page.local
+    if settings.broker.host not in _LOOPBACK or page_outside:
         lines += _NETWORK
     if role.kind == "model":
         lines += _limits(settings, role)
@@ -73,6 +85,14 @@ def drop_in(settings: Settings, role: RoleProcess) -> str:
         lines += _camera(settings.cameras[role.camera])
     sections = [f"[{name}]\n{_lines(found)}" for name, found in (("Unit", conditions), ("Service", lines)) if found]
     return _HEAD + "\n".join(sections) if sections else ""
+
+
+def shared_drop_in(settings: Settings, roles: Sequence[RoleProcess]) -> str:
+    """The same for the unit of those that share a process: each keeps its own password."""
+    lines = list[str]()
+    if settings.broker.passwords:
+        lines += [f"LoadCredential=mqtt-{role.name}:{settings.broker.passwords}/{role.name}" for role in roles]
+    return f"{_HEAD}[Service]\n{_lines(lines)}" if lines else ""
 
 
 def _lines(found: list[str]) -> str:

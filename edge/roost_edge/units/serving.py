@@ -30,7 +30,7 @@ from roost_edge.processes.service_manager import ServiceManager
 from roost_edge.processes.succession import Successors
 from roost_edge.settings import loading
 from roost_edge.units import systemctl
-from roost_edge.units.names import unit_of
+from roost_edge.units.names import unit_for, unit_of
 
 _log = logging.getLogger(__name__)
 _IDLE_S = 60.0
@@ -71,14 +71,15 @@ class UnitSlots:
         name, wish = str(request.get("role", "")), request.get("do")
         if wish not in ("roles", "start", "remove"):
             raise Misuse(f"A supervisor cannot do {wish!r}.", "It can: roles, start, remove.")
-        shown = systemctl.show(await self._systemd(*systemctl.show_words([unit_of(one) for one in every(settings)])))
-        running = [role for role in every(settings) if self._runs(shown, role)]
+        units = {role: unit_for(settings, role) for role in every(settings)}
+        shown = systemctl.show(await self._systemd(*systemctl.show_words(tuple(dict.fromkeys(units.values())))))
+        running = [role for role, unit in units.items() if _runs(shown, unit)]
         if wish == "roles":
-            return {"roles": [_said(shown, role) for role in running]}
+            return {"roles": [_said(shown, role, units[role]) for role in running]}
         role = named(settings, name)
         slot = model_slots.slot_of(settings, role) is not None
         if not slot and not role.has_slots:
-            raise Misuse(f"{role.name} has no slots.", f"systemctl start {unit_of(role)}, or stop it.")
+            raise Misuse(f"{role.name} has no slots.", f"systemctl start {units[role]}, or stop it.")
         if wish == "remove":
             await self._remove(settings, role, slot=slot)
         elif slot:
@@ -109,12 +110,13 @@ class UnitSlots:
         await self._systemd("stop", unit_of(role), timeout_s=_END_S)
         _log.info("%s was ended", unit_of(role))
 
-    def _runs(self, shown: Any, role: RoleProcess) -> bool:
-        return shown.get(unit_of(role), {}).get("ActiveState") in ("active", "activating", "reloading")
+
+def _runs(shown: Any, unit: str) -> bool:
+    return shown.get(unit, {}).get("ActiveState") in ("active", "activating", "reloading")
 
 
-def _said(shown: Any, role: RoleProcess) -> dict[str, Any]:
-    values = shown[unit_of(role)]
+def _said(shown: Any, role: RoleProcess, unit: str) -> dict[str, Any]:
+    values = shown[unit]
     return {
         "name": role.name,
         "pid": int(values.get("MainPID", "0")) or None,

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from roost_edge.processes.named import every
 from roost_edge.settings.device import Settings
-from roost_edge.units.names import unit_of
+from roost_edge.units.names import unit_for
 
 _UNSET = 2**63
 """systemd's word for "not measured" is the greatest number it has."""
@@ -34,7 +34,8 @@ class UnitStatus(Struct, frozen=True, kw_only=True):
 
 def statuses(settings: Settings, shown: Mapping[str, Mapping[str, str]]) -> tuple[UnitStatus, ...]:
     """Of every role that the settings have: pure."""
-    return tuple(_status(role.name, unit_of(role), shown.get(unit_of(role), {})) for role in every(settings))
+    units = [(role.name, unit_for(settings, role)) for role in every(settings)]
+    return tuple(_status(name, unit, shown.get(unit, {})) for name, unit in units)
 
 
 def _status(role: str, unit: str, values: Mapping[str, str]) -> UnitStatus:

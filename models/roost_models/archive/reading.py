@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from sqlite_utils import Database
 
 from roost_broker.errors import PeerError
 from roost_broker.frames import FrameStore
 from roost_broker.messages import Output, Request, decode
 from roost_models.archive import schema as archive_schema
+from roost_models.database import Database
 
 PAGE = 200
 

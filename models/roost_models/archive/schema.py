@@ -9,9 +9,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from roost_broker.errors import Misuse, PeerError
+from roost_models.database import Database, connect
 
 DATABASE = "archive.db"
 FRAMES = "frames"
@@ -108,9 +107,8 @@ def open_for_writing(root: Path) -> Database:
     """Connection of the one writer; makes the tables where there are none."""
     path = root / DATABASE
     # The decoy writes from one worker thread at a time, not from the thread that opens.
-    connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
+    db = connect(path, timeout_s=_BUSY_S)
     try:
-        db = Database(connection)
         db.enable_wal()
         _check_version(db, path)
         if not db.table_names():
@@ -120,10 +118,10 @@ def open_for_writing(root: Path) -> Database:
                         db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except sqlite3.DatabaseError as error:
-        connection.close()
+        db.close()
         raise _unreadable(path, error) from error
     except BaseException:
-        connection.close()
+        db.close()
         raise
     return db
 
@@ -137,20 +135,17 @@ def open_for_reading(root: Path) -> Database:
     if not os.access(root, os.W_OK) and not path.with_name(f"{DATABASE}-wal").exists():
         mode = "immutable=1"  # WAL readers need a shared-memory file beside; here none can be made, or is needed
     try:
-        connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=_BUSY_S, check_same_thread=False
-        )
+        db = connect(f"{path.resolve().as_uri()}?{mode}", timeout_s=_BUSY_S, uri=True)
     except sqlite3.DatabaseError as error:
         raise _unreadable(path, error) from error
     try:
-        db = Database(connection, recursive_triggers=False)
         if _check_version(db, path) == 0:  # its decoy has only just begun
             raise Misuse(f"The archive in {root} holds nothing yet.", "Try again when something was archived.")
     except sqlite3.DatabaseError as error:
-        connection.close()
+        db.close()
         raise _unreadable(path, error) from error
     except BaseException:
-        connection.close()
+        db.close()
         raise
     return db
 

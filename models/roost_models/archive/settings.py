@@ -9,7 +9,9 @@ class ArchiveSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How much the archive may keep, and in what portions it works."""
 
     budget_mb: float = 1_000
-    """Bytes of frames kept, in millions. Beyond it the oldest frames go; records never go."""
+    """Bytes of frames kept, in millions. Beyond it frames go, fairly between their labels; records never go."""
+    floor_frames: int = 50
+    """The newest frames of each label that are kept, however many frames other labels have."""
     low_water: float = 0.98
     """Share of the budget that is left after frames were removed, so that not every frame removes one."""
     slice_frames: int = 200
@@ -20,6 +22,8 @@ class ArchiveSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         if not 0 < self.budget_mb <= 10**9:  # TOML knows `inf`
             raise ValueError("budget_mb must be above 0 and at most 10**9; it is millions of bytes of frames kept")
+        if not 0 <= self.floor_frames <= 1_000_000:
+            raise ValueError("floor_frames must be 0 to 1000000; it counts frames of each label")
         if not 0 < self.low_water <= 1:
             raise ValueError("low_water must be above 0 and at most 1; it is a share of the budget")
         if not 1 <= self.slice_frames <= 10_000:

@@ -19,22 +19,23 @@ It does not decide what is worth keeping (that is the janitor's business) and ne
 import fcntl
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
-from sqlite_utils import Database
 
 from roost_broker.errors import Misuse, RoostError
 from roost_broker.frames import FrameStore
 from roost_broker.messages import Declined, Request, Result, Score, decode
+from roost_broker.room import Reserve, Room, keeper_counts, room_of
 from roost_models.archive import schema as archive_schema
 from roost_models.archive.budget import Removals
 from roost_models.archive.frames import FrameShelf, Taken
 from roost_models.archive.reading import ArchiveReader, as_request
 from roost_models.archive.settings import ArchiveSettings as ArchiveSettings
+from roost_models.database import Database
 
 
 class ArchiveFull(RoostError):
@@ -72,11 +73,18 @@ class Written:
 class Archive(ArchiveReader):
     """The archive as its one writer has it. A second writer on the same folder is refused."""
 
-    def __init__(self, root: Path, *, settings: ArchiveSettings | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        settings: ArchiveSettings | None = None,
+        reserve: Reserve | None = None,
+        measure: Callable[[Path], Room] = room_of,
+    ) -> None:
         self.settings = settings or ArchiveSettings()
         super().__init__(root)
         try:
-            self._shelf = FrameShelf(self._db, self.frames, self.settings)
+            self._shelf = FrameShelf(self._db, self.frames, self.settings, reserve=reserve, measure=measure)
         except BaseException:
             self.close()
             raise
@@ -317,11 +325,16 @@ class Archive(ArchiveReader):
         )
 
     def enforce_budget(self, now_ns: int) -> Removals:
-        """Remove the oldest frames beyond the budget, one bounded slice; `more` asks to be called again.
+        """Remove frames beyond the budget, one bounded slice; `more` asks to be called again.
 
         `now_ns` is wall time, recorded beside what was removed.
         """
         return self._shelf.enforce_budget(now_ns)
+
+    def house_keeping(self) -> dict[str, int]:
+        """How the house-keeping stands, as counts of the decoy's state (`roost_broker.room.keeper_counts`)."""
+        shelf = self._shelf
+        return keeper_counts(shelf.looks, shelf.held, self.settings.budget_bytes, floors_fit=shelf.floors_fit)
 
 
 def _decision(result: Result) -> tuple[object, ...]:

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from roost_broker.errors import Misuse, PeerError
+from roost_models.database import connect
 from roost_models.labels.entry import Entry, parse, render
 from roost_models.labels.standing import Standing, standing
 
@@ -61,18 +60,17 @@ class LabelStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         # The page's shell opens it here and uses it from one worker thread.
-        connection = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
+        self._db = connect(path, timeout_s=_BUSY_S)
         try:
-            self._db = Database(connection)
             self._begin()
         except sqlite3.DatabaseError as error:
-            connection.close()
+            self._db.close()
             raise PeerError(
                 f"The labels in {path} cannot be opened: {error}.",
                 "Move the file aside and import the newest export: `roost label import FILE.jsonl`.",
             ) from error
         except BaseException:
-            connection.close()
+            self._db.close()
             raise
 
     def _begin(self) -> None:

@@ -1,5 +1,4 @@
-"""The state injector: external state is added to each request once, between `raw` and `input`. See `role`."""
+"""The state injector: external state is added to each request once, between `raw` and `input`. See `role`.
 
-from roost_rendezvous.injector.role import COMPONENT, StateInjector
-
-__all__ = ["COMPONENT", "StateInjector"]
+Its settings are part of every device file, so nothing is imported here.
+"""

@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict
 from roost_broker.errors import QueueFull
 from roost_broker.frames import FrameStore
 from roost_broker.messages import FrameRef
+from roost_broker.private_data import cleaned
 from roost_rendezvous.proxy.pictures import Picture
 
 
@@ -35,6 +36,7 @@ class Shelf:
 
     def put(self, data: bytes, picture: Picture) -> FrameRef:
         """Store a picture until `release`, and for late models as long as there is room. Raises `QueueFull`."""
+        data = cleaned(data) or data  # what a file tells beside its picture stays with whoever sent it
         self._make_room(len(data))
         # Stored below the own name first: a frame without a mark would stay for ever.
         ref = self._own.put(data, width=picture.width, height=picture.height, media_type=picture.media_type)

@@ -17,6 +17,7 @@ from roost_edge.capture.request_summary import RequestSummary, summarise
 from roost_edge.capture.role import Capture
 from roost_edge.capture.settings import CaptureSettings
 from roost_edge.motion.detector import MotionDetector
+from roost_edge.motion.settings import MotionSettings
 from roost_edge.sources import CameraSettings, FrameSource, open_source
 
 NODE = NodeTopics("coop")
@@ -160,6 +161,7 @@ class Device:
         *,
         crash: bool = False,
         forwarded: bool = False,
+        motion: MotionSettings | None = None,
         **settings: Any,
     ) -> AsyncIterator["asyncio.Task[None]"]:
         """One life of the process; with `crash` it ends as by kill -9 as far as one process can show it."""
@@ -168,12 +170,13 @@ class Device:
         stop = asyncio.Event()
         with RequestLog(self.log_path) as log:
             capture = Capture(
-                *(self.make_bus("capture"), TASK, CAMERA, source, MotionDetector(), log, self.frames),
+                *(self.make_bus("capture"), TASK, CAMERA, source, MotionDetector(motion), log, self.frames),
                 clock=SystemClock(),
                 node=NODE.node,
                 session=next(self.sessions),
                 settings=CaptureSettings(**(QUICK | settings)),
                 forwarded=forwarded,
+                beside=(self.folder / "motion" / "cam.db", self.folder / "rolls"),
             )
             running = asyncio.create_task(capture.run(stop))
             try:

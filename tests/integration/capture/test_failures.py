@@ -12,6 +12,7 @@ class HangingSource:
     """A camera as they do on a Pi: delivers, then hangs and cannot be woken."""
 
     stills = False
+    live = True
 
     def __init__(self) -> None:
         self._source = open_source(FILM)

@@ -62,7 +62,8 @@ def test_what_the_centre_may_say_by_the_gateway_is_what_the_settings_let_down_an
 
 def test_only_operator_rendezvous_and_the_agents_own_session_may_write_a_schedule() -> None:
     writers = set()
-    for kind in ("rendezvous", "injector", "model", "decoy", "monitor", "capture", "alerts", "proxy", "ota", "desk"):
+    kinds = ("rendezvous", "injector", "model", "decoy", "monitor", "capture", "alerts", "proxy", "ota", "desk", "feed")
+    for kind in (*kinds, "page"):
         camera = "yard" if kind == "capture" else ""
         role = Role(kind, kind, task="nest", model="m", camera=camera, other="other")
         for session, grants in sessions(role, HOME).items():

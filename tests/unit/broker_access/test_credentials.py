@@ -52,6 +52,17 @@ def test_what_systemd_gives_comes_before_the_folder(
     assert {as_user(one, "monitor").password for one in (settings, elsewhere)} == {"by-systemd"}
 
 
+def test_roles_that_share_a_process_find_each_its_own_secret_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for name in ("mqtt-monitor", "mqtt-alerts", "mqtt"):
+        (tmp_path / name).write_text(f"{name}-secret\n", encoding="ascii")
+    settings = BrokerSettings(passwords="/nowhere")
+    assert as_user(settings, "monitor").password == "mqtt-monitor-secret"  # noqa: S105  # not one
+    assert as_user(settings, "alerts.events", secret_of="alerts").password == "mqtt-alerts-secret"  # noqa: S105, S106  # as above
+
+
 def test_without_passwords_nothing_changes() -> None:
     settings = BrokerSettings(username="me")
     assert as_user(settings, "monitor") is settings

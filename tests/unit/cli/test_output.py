@@ -2,6 +2,7 @@
 
 import io
 import sys
+import tomllib
 
 import pytest
 
@@ -87,8 +88,13 @@ def test_a_bar_is_always_of_one_width(share: float, filled: int) -> None:
 def test_toml_leaves_out_what_is_none_and_quotes_texts() -> None:
     assert (
         to_toml({"a": {"x": None, "y": 'say "hi"', "b": {"z": [1, 2]}}})
-        == '[a]\ny = "say \\"hi\\""\n\n[a.b]\nz = [1,2]\n'
+        == '[a]\ny = "say \\"hi\\""\n\n[a.b]\nz = [1, 2]\n'
     )
+
+
+def test_toml_of_tables_in_lists_and_of_names_with_spaces_can_be_read_again() -> None:
+    values = {"a b": {"c": [{"d e": 1, "f": [True, "x"]}, {"g": None}]}}
+    assert tomllib.loads(to_toml(values)) == {"a b": {"c": [{"d e": 1, "f": [True, "x"]}, {}]}}
 
 
 def test_what_devices_say_cannot_move_the_cursor_or_recolour_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,8 +39,16 @@ def test_a_red_picture_stays_red() -> None:
 
 def test_a_picture_that_was_a_jpeg_within_bounds_is_stored_byte_for_byte() -> None:
     image = noise(60, 80)
-    own = b"the bytes of its file"
+    own = jpeg_of(frame_of(image), CaptureSettings(jpeg_quality=70)).data
     assert jpeg_of(frame_of(image, own), CaptureSettings()).data == own
+
+
+def test_what_a_file_tells_beside_its_picture_is_not_stored_and_one_that_cannot_be_followed_is_encoded_anew() -> None:
+    image = noise(60, 80)
+    own = jpeg_of(frame_of(image), CaptureSettings()).data
+    place = b"\xff\xe1\x00\x10Exif\x00\x00a garden"
+    assert jpeg_of(frame_of(image, own[:2] + place + own[2:]), CaptureSettings()).data == own
+    assert jpeg_of(frame_of(image, own[:2] + place + own[2:-2]), CaptureSettings()).data == own
 
 
 def test_a_jpeg_too_large_in_pixels_or_bytes_is_encoded_again_within_the_bounds() -> None:

@@ -1,6 +1,7 @@
 """The supervisor's pure and small parts: restart policy, bounded log, log lines."""
 
 import asyncio
+import contextvars
 import json
 import logging
 from pathlib import Path
@@ -13,7 +14,6 @@ from roost_broker.clock import MS, SECOND, SystemClock
 from roost_broker.errors import Misuse
 from roost_edge import logs
 from roost_edge.processes.child_log import ChildLog
-from roost_edge.processes.plan import RoleProcess
 from roost_edge.processes.restart import RestartPolicy, after_exit
 from roost_edge.processes.supervised import SupervisedRole
 
@@ -101,10 +101,10 @@ def test_a_process_that_cannot_be_started_is_tried_again_like_one_that_ended(tmp
                 thrice.set()
 
         role = SupervisedRole(
-            RoleProcess("alerts"),
+            "alerts",
             [str(tmp_path / "missing")],
             tmp_path / "role.log",
-            tmp_path / "session",
+            {"alerts": tmp_path / "session"},
             policy=RestartPolicy(first_ns=1, ceiling_ns=1),
             clock=SystemClock(),
             chance=lambda: 0.0,
@@ -139,3 +139,12 @@ def test_a_log_line_reads_as_a_sentence_and_foreign_text_stays_as_it_is() -> Non
     assert logs.readable('{"level":"error","message":"No.","role":"x","count":3}') == "error: No. count=3"
     assert logs.readable("Fatal Python error: Segmentation fault") == "Fatal Python error: Segmentation fault"
     assert logs.readable("[1]") == "[1]"
+
+
+def test_in_a_process_of_several_roles_a_record_names_the_one_that_speaks() -> None:
+    def spoken_by(role: str) -> str:
+        logs.ROLE.set(role)
+        record = logging.LogRecord("roost_edge.x", logging.INFO, "f", 1, "said", None, None)
+        return str(json.loads(logs.JsonLines("aside").format(record))["role"])
+
+    assert [contextvars.copy_context().run(spoken_by, name) for name in ("alerts", "")] == ["alerts", "aside"]

@@ -7,8 +7,8 @@ from roost_broker.errors import Misuse
 from roost_edge.processes.named import every
 from roost_edge.processes.plan import KINDS, RoleProcess
 from roost_edge.settings.device import Settings
-from roost_edge.units.names import target_of, template_of, unit_of
-from roost_edge.units.planned import SYSTEM, drop_in, planned
+from roost_edge.units.names import SHARED, TARGET, target_of, template_of, unit_for, unit_of
+from roost_edge.units.planned import DROP_IN, SYSTEM, drop_in, planned
 from roost_edge.units.shipped import shipped
 
 MODELS = {"champion": {"bundle": "/b/c"}, "fast": {"bundle": "/b/f", "memory_mb": 64, "cpu_percent": 50}}
@@ -57,6 +57,36 @@ def test_every_role_gets_its_own_password_and_no_other() -> None:
     for one in every(device):
         assert f"LoadCredential=mqtt:/etc/roost/broker/passwords/{one.name}\n" in drop_in(device, one)
     assert "LoadCredential" not in drop_in(settings(broker={}), role(device, "model-nest-champion"))
+
+
+def test_on_a_compact_device_those_beside_the_flow_share_a_unit_and_each_keeps_its_password() -> None:
+    device = settings(node={"name": "pi1", "data": "/var/lib/roost", "compact": True})
+    plan = planned(device, shipped())
+    together = {one.name for one in every(device) if unit_for(device, one) == SHARED}
+    assert together == {"decoy-nest", "monitor", "alerts", "desk"}
+    own = {unit_of(role(device, name)) for name in together}
+    assert (TARGET, SHARED) in plan.wants
+    assert not own & {unit for _, unit in plan.wants}
+    text = plan.files[f"{SYSTEM}/{SHARED}.d/{DROP_IN}"]
+    for name in together:
+        assert f"LoadCredential=mqtt-{name}:/etc/roost/broker/passwords/{name}\n" in text
+    assert text.count("LoadCredential") == len(together)
+
+
+def test_unless_the_settings_say_so_every_role_has_a_unit_to_itself() -> None:
+    plan = planned(settings(), shipped())
+    assert SHARED not in {unit for _, unit in plan.wants}
+    assert f"{SYSTEM}/{SHARED}.d/{DROP_IN}" not in plan.files
+
+
+def test_the_shared_unit_may_what_each_of_its_roles_may() -> None:
+    texts = shipped()
+    shared = set(texts[SHARED].splitlines())
+    for kind in ("decoy", "monitor", "alerts", "desk", "page"):
+        own = texts[template_of(RoleProcess(kind, "nest" if kind == "decoy" else ""))].splitlines()
+        rights = {line for line in own if line.startswith(("ReadWritePaths=", "SupplementaryGroups=", "DeviceAllow="))}
+        assert rights <= shared
+    assert not any(line.startswith("IPAddressDeny=") for line in shared)
 
 
 def test_each_model_has_its_own_limits() -> None:

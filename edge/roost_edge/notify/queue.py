@@ -1,0 +1,115 @@
+"""Notices on their way to services, durable: what must still be sent, and to whom it was sent already.
+
+1. `add` has returned: the notice survives kill -9 and power cut. Only then may it be acknowledged to the broker. The
+   same notice (its message id) is kept once, also while it is remembered after it was sent.
+2. It leaves when every address has it or it has expired. Who has it is kept at once, so that after a restart nobody is
+   told twice, but the one whose service took it while the power was cut.
+3. Bounded: beyond `max_waiting` the oldest go; of those that are done the newest 1,000 ids are remembered.
+
+Standard `sqlite3`. Not safe for use by two threads at the same time.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from roost_broker.clock import MS, SECOND, looks_synced
+from roost_broker.errors import PeerError
+from roost_broker.transaction import Transaction
+
+_REMEMBERED = 1_000
+_TABLES = """
+CREATE TABLE IF NOT EXISTS notice (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, body BLOB NOT NULL, told TEXT NOT NULL,
+  boot TEXT NOT NULL, monotonic_ns INTEGER NOT NULL, wall_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS done (n INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A notice that somebody has not got yet."""
+
+    seq: int
+    body: bytes
+    told: frozenset[str]
+    """Keys of the addresses that have it."""
+    age_s: float
+
+
+class Queue:
+    """See the module's rules. Raises `PeerError` when the file is not a database."""
+
+    def __init__(self, path: Path, *, boot: str, max_waiting: int) -> None:
+        self._boot = boot
+        self._max_waiting = max_waiting
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._db.executescript(_TABLES)
+            except BaseException:
+                self._db.close()
+                raise
+        except sqlite3.DatabaseError as error:
+            raise PeerError(
+                f"{path} cannot be used for notices on their way: {error}.",
+                "Move the file away; what waited in it is lost, everything else goes on.",
+            ) from error
+
+    def close(self) -> None:
+        """Close the file. What was committed stays."""
+        self._db.close()
+
+    def add(self, message_id: str, body: bytes, *, monotonic_ns: int, wall_ns: int) -> tuple[bool, int]:
+        """Keep it. Returns whether it is new, and how many old ones were dropped for it."""
+        with Transaction(self._db):
+            known = "SELECT 1 FROM done WHERE message_id = ?"
+            if self._db.execute(known, (message_id,)).fetchone() is not None:
+                return False, 0
+            added = self._db.execute(
+                "INSERT OR IGNORE INTO notice (message_id, body, told, boot, monotonic_ns, wall_ns) "
+                "VALUES (?, ?, '[]', ?, ?, ?)",
+                (message_id, body, self._boot, monotonic_ns, wall_ns),
+            ).rowcount
+            surplus = len(self) - self._max_waiting
+            if surplus > 0:
+                self._db.execute("DELETE FROM notice WHERE seq IN (SELECT seq FROM notice LIMIT ?)", (surplus,))
+        return bool(added), max(0, surplus)
+
+    def waiting(self, *, monotonic_ns: int, wall_ns: int) -> tuple[Waiting, ...]:
+        """All that wait, oldest first."""
+        rows = self._db.execute("SELECT seq, body, told, boot, monotonic_ns, wall_ns FROM notice ORDER BY seq")
+        return tuple(
+            Waiting(
+                seq, body, frozenset(json.loads(told)), self._age_s(boot, monotonic_ns - since, wall_ns, wall_since)
+            )
+            for seq, body, told, boot, since, wall_since in rows
+        )
+
+    def told(self, seq: int, keys: frozenset[str]) -> None:
+        """These addresses have it."""
+        with Transaction(self._db):
+            self._db.execute("UPDATE notice SET told = ? WHERE seq = ?", (json.dumps(sorted(keys)), seq))
+
+    def finished(self, seq: int) -> None:
+        """Everybody has it, or nobody wants it any more."""
+        with Transaction(self._db):
+            self._db.execute(
+                "INSERT OR IGNORE INTO done (message_id) SELECT message_id FROM notice WHERE seq = ?", (seq,)
+            )
+            self._db.execute("DELETE FROM notice WHERE seq = ?", (seq,))
+            self._db.execute("DELETE FROM done WHERE n <= (SELECT max(n) FROM done) - ?", (_REMEMBERED,))
+
+    def __len__(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM notice").fetchone()[0])
+
+    def _age_s(self, boot: str, monotonic_age: int, wall_now: int, wall_then: int) -> float:
+        if boot == self._boot:
+            return max(0, monotonic_age) / SECOND
+        if not (looks_synced(wall_then) and looks_synced(wall_now)):
+            return 0.0  # nobody can know: better an old notice than a lost one
+        return max(0, (wall_now - wall_then) // MS) / 1000
