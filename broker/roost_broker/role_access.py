@@ -247,9 +247,9 @@ def _desk(role: Role, household: Household) -> Sessions:
 
 
 def _page(role: Role, household: Household) -> Sessions:
-    """Looks at what it shows, asks the doctor, and says what people hold of a picture. It orders nothing."""
+    """Looks at what it shows, asks for the doctor or a picture, and says what people hold of one. No more."""
     device = household.device
-    found = _own(role, device) + write(device.request("doctor"))
+    found = _own(role, device) + write(device.request("doctor"), device.request("picture"))
     found += read(device.availability, device.all_roles, device.event, device.ota, device.deadletter)
     found += read(device.response("doctor"))
     for flow in household.flows:

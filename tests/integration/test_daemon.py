@@ -118,12 +118,12 @@ REGISTRY = {"tuf", "securesystemslib"}
 PICTURES = {"numpy", "cv2", "PIL", "sqlite_utils"}
 
 
-@pytest.mark.parametrize("kind", ["rendezvous", "injector", "alerts"])
+@pytest.mark.parametrize("kind", ["rendezvous", "injector", "decoy", "monitor", "alerts", "desk"])
 def test_the_light_roles_load_no_heavy_library(settings: Path, kind: str) -> None:
     assert not loaded_by(settings, kind) & (COMMANDS | CENTRE | REGISTRY | PICTURES | {"nats", "cryptography"})
 
 
-@pytest.mark.parametrize("kind", ["model", "decoy", "capture"])
+@pytest.mark.parametrize("kind", ["model", "capture"])
 def test_no_role_loads_the_command_lines_or_the_centres_libraries(settings: Path, kind: str) -> None:
     assert not loaded_by(settings, kind) & (COMMANDS | CENTRE | REGISTRY | {"nats", "cryptography"})
 

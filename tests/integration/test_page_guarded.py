@@ -366,6 +366,7 @@ def test_on_a_secured_broker_it_is_refused_nothing_that_it_asks_for_and_may_not_
                 assert (await visitor.post(path, {"form": form, "label": "jay"}))[0] == 303
                 assert (await heard.get()).label == "jay"
                 assert (await visitor.post("/doctor", {"form": form}))[0] == 303
+                assert (await visitor.post("/now/nest", {"form": form}))[0] == 303
             stop.set()
             await working
         assert broker.denied == []

@@ -8,21 +8,16 @@ import typer
 
 from roost_broker.errors import Misuse, RoostError
 from roost_edge.cli import feed_practise, output
+from roost_edge.cli.feed_device import DEFAULT, File, feed_of, opened, runs
 from roost_edge.cli.output import EXIT_CODES, Json
 
 if TYPE_CHECKING:
     from roost_edge.feed.places import Places
     from roost_edge.feed.rows import Row
-    from roost_edge.feed.settings import FeedSettings
-    from roost_edge.feed.store import Store
-    from roost_edge.settings.device import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The public feed: posts, their budget, and what people answered.")
 app.command("keys", epilog=EXIT_CODES)(feed_practise.keys)
 app.command("practise", epilog=EXIT_CODES)(feed_practise.practise)
-
-File = Annotated[Path, typer.Option("--settings", "-s", envvar="ROOST_SETTINGS", help="The device's settings file.")]
-_DEFAULT = Path("roost.toml")
 
 
 @app.callback()
@@ -32,7 +27,7 @@ def group() -> None:
 
 @app.command(epilog=EXIT_CODES)
 def check(
-    settings: File = _DEFAULT,
+    settings: File = DEFAULT,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the service whose account it is.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +40,7 @@ def check(
     from roost_edge.feed.opening import Opening
     from roost_edge.feed.telling import told
 
-    device, feed, places = _feed(settings)
+    device, feed, places = feed_of(settings)
     clock = SystemClock()
     opening = Opening(feed, places.folder, clock)
     dry, account = opening.why_dry(), ""
@@ -56,7 +51,7 @@ def check(
         except RoostError as error:
             problem = error
     stands = told(places.store, feed, clock)
-    running = _runs(device)
+    running = runs(device)
     if as_json:
         found: dict[str, Any] = {
             "ok": problem is None,
@@ -85,7 +80,7 @@ def check(
 
 @app.command(epilog=EXIT_CODES)
 def preview(
-    settings: File = _DEFAULT,
+    settings: File = DEFAULT,
     score: Annotated[list[str] | None, typer.Option(help='Such as "blue jay=0.93"; several, best first.')] = None,
     camera: Annotated[str, typer.Option(help="Which camera it would have seen.")] = "",
     picture: Annotated[Path | None, typer.Option(help="A picture, made ready as it would be posted.")] = None,
@@ -101,7 +96,7 @@ def preview(
     from roost_edge.feed.telling import told
     from roost_edge.feed.wording import MAX_WEIGHT, weight, words
 
-    device, feed, places = _feed(settings)
+    device, feed, places = feed_of(settings)
     clock = SystemClock()
     if score:
         best = [_score(one) for one in score]
@@ -130,7 +125,7 @@ def preview(
 
 @app.command(epilog=EXIT_CODES)
 def queue(
-    settings: File = _DEFAULT,
+    settings: File = DEFAULT,
     drop: Annotated[str, typer.Option(metavar="NUMBER", help="Take this post out; `all`: every one.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Also what was posted or dropped.")] = False,
     as_json: Json = False,
@@ -142,7 +137,7 @@ def queue(
     from roost_broker.clock import SystemClock
     from roost_edge.feed.telling import told
 
-    _, feed, places = _feed(settings)
+    _, feed, places = feed_of(settings)
     if drop:
         _drop(places, drop)
     stands = told(places.store, feed, SystemClock())
@@ -158,7 +153,7 @@ def queue(
 
 @app.command(epilog=EXIT_CODES)
 def post(
-    settings: File = _DEFAULT,
+    settings: File = DEFAULT,
     now: Annotated[bool, typer.Option("--now", help="Do not wait for the pause after a failure to end.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -175,9 +170,9 @@ def post(
     from roost_edge.feed.outgoing import NOW
     from roost_edge.processes.own_process import only_one
 
-    device, feed, places = _feed(settings)
-    if _runs(device):
-        with _opened(places) as store:
+    device, feed, places = feed_of(settings)
+    if runs(device):
+        with opened(places) as store:
             store.keep(**({NOW: "1"} if now else {}))
             waiting = len(store)
         output.say(f"The running feed was asked to send what waits ({waiting}). See: roost feed queue.")
@@ -186,7 +181,7 @@ def post(
         return
     counts: Counter[str] = Counter()
     clock = SystemClock()
-    with only_one(device.layout.session("feed.lock")), _opened(places) as store:
+    with only_one(device.layout.session("feed.lock")), opened(places) as store:
         if now:
             store.no_pause()
         deliverer = Deliverer(store, Opening(feed, places.folder, clock).service, feed, clock, counts)
@@ -206,7 +201,7 @@ def post(
 
 @app.command(epilog=EXIT_CODES)
 def replies(
-    settings: File = _DEFAULT,
+    settings: File = DEFAULT,
     fetch: Annotated[bool, typer.Option("--fetch", help="Ask the service now; many accounts pay for it.")] = False,
     to: Annotated[Path | None, typer.Option("--output", "-o", help="Suggestions as lines (.jsonl).")] = None,
     task: Annotated[str, typer.Option(help="Only answers to posts of this task.")] = "",
@@ -221,9 +216,9 @@ def replies(
     from roost_edge.feed.opening import Opening
     from roost_edge.feed.replies import ReplyBook
 
-    device, feed, places = _feed(settings)
+    device, feed, places = feed_of(settings)
     clock = SystemClock()
-    with _opened(places) as store:
+    with opened(places) as store:
         book = ReplyBook(store, device.topics, (*feed.labels, *feed.quiet_labels), clock)
         if fetch:
             fresh, _ = book.fetch(Opening(feed, places.folder, clock).service())
@@ -247,34 +242,8 @@ def replies(
 # -- what the commands share -----------------------------------------------------------------------------------------
 
 
-def _feed(file: Path) -> "tuple[Settings, FeedSettings, Places]":
-    from roost_edge.feed.places import places
-    from roost_edge.settings import loading
-
-    device = loading.load(file)
-    if device.feed is None:
-        raise Misuse(f"{file} has no feed.", "Add a line [feed]: an empty section sends nothing and makes the page.")
-    return device, device.feed, places(device)
-
-
-def _runs(device: "Settings") -> bool:
-    from roost_edge.processes.own_process import is_held
-
-    return is_held(device.layout.session("feed.lock"))
-
-
-def _opened(places: "Places") -> Any:
-    from contextlib import closing
-
-    from roost_broker.clock import SystemClock, boot_id
-    from roost_edge.feed.store import Store
-
-    return closing(Store(places.store, SystemClock(), boot=boot_id()))
-
-
 def _drop(places: "Places", which: str) -> None:
-    with _opened(places) as opened:
-        store: Store = opened
+    with opened(places) as store:
         found = [row.seq for row in store.waiting() if which in ("all", str(row.seq))]
         if not found and which != "all":
             raise Misuse(f"No post with the number {which} waits.", "See: roost feed queue.")

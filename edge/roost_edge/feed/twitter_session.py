@@ -21,7 +21,7 @@ class DirectedSession(requests.Session):
 
     def request(self, method: str, url: str | bytes, *rest: Any, **options: Any) -> requests.Response:
         """As `requests` does; never along a redirection, which would carry a signed post elsewhere."""
-        options |= {"timeout": self._timeout_s, "allow_redirects": True}
+        options |= {"timeout": self._timeout_s, "allow_redirects": False}
         return super().request(method, self.directed(str(url)), *rest, **options)
 
     def directed(self, url: str) -> str:

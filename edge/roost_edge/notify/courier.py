@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -19,7 +19,7 @@ from roost_edge.notify.sending import Errand
 _log = logging.getLogger(__name__)
 
 
-async def carried(errand: Errand, timeout_s: float) -> AsyncIterator[tuple[str, str]]:
+async def carried(errand: Errand, timeout_s: float) -> AsyncGenerator[tuple[str, str], None]:
     """Key of an address, and what came of it. One that hangs is ended after `timeout_s`; the rest is not told."""
     command = (sys.executable, "-P", "-m", "roost_edge.notify.sending", "--die-with", str(os.getpid()))
     process = await asyncio.create_subprocess_exec(

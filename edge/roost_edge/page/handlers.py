@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from roost_edge.page.changing import Changing
+from roost_edge.page.giving import Giving
 from roost_edge.page.house import House
 from roost_edge.page.listening import Listening, Sender
 from roost_edge.page.live import Live
@@ -19,7 +20,8 @@ def application(house: House, listening: Listening, sender: Sender, limits: Prox
     app = web.Application(middlewares=[guard, dressing(house), doorman(house)])
     changing, live = Changing(house, listening, sender, limits), Live(house, listening)
     looking = Looking(house, changing.examining)
-    app.router.add_routes([*looking.routes(), *changing.routes(), web.get("/live", live.tell)])
+    routes = (*looking.routes(), *changing.routes(), *Giving(house).routes())
+    app.router.add_routes([*routes, web.get("/live", live.tell)])
 
     async def leave(_: web.Application) -> None:
         await live.stop()

@@ -1,21 +1,14 @@
 """What is shown: the handlers that only look. Files are read in the worker, one look after the other."""
 
-import asyncio
-import base64
-import binascii
 from collections.abc import Callable
-from functools import partial
-from importlib import resources
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 from roost_broker.errors import Misuse, PeerError
-from roost_broker.version import VERSION
 from roost_edge.page.archive import Found, Seen, Wanted
 from roost_edge.page.forms import is_hex, searched, wanted
 from roost_edge.page.house import House
-from roost_edge.page.pictures import LARGE, SMALL
 from roost_edge.page.views import alarms, doctor, gallery, models, now, requests
 from roost_edge.page.views.markup import Html, el, joined, moment
 from roost_edge.page.visits import FORM, PASSWORD, answer
@@ -28,13 +21,6 @@ from roost_rendezvous.traces.store import RanOnTotal, TraceReader
 T = TypeVar("T")
 _RACES = 40
 _NEWEST = 6
-_STATIC = {
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-    "areas.js": "text/javascript",
-    "roost.svg": "image/svg+xml",
-}
-_WEEK = "private, max-age=604800, immutable"
 
 
 class Looking:
@@ -55,10 +41,6 @@ class Looking:
             web.get("/gallery", self.gallery),
             web.get("/gallery/{task}/{request}", self.one),
             web.get("/doctor", self.doctor),
-            web.get("/picture/{task}/{name}", self.picture),
-            web.get("/snapshot/{camera}", self.snapshot),
-            web.get("/static/{name}", self.static),
-            web.get("/healthz", self.health),
         ]
 
     # -- pages -------------------------------------------------------------------------------------------------------
@@ -265,48 +247,6 @@ class Looking:
             place="/doctor",
             live=busy,
         )
-
-    # -- pictures and files ------------------------------------------------------------------------------------------
-
-    async def picture(self, request: web.Request) -> web.Response:
-        """A frame of the archive; its address is its content, so it never changes."""
-        window = self._house.windows.get(request.match_info["task"])
-        name = request.match_info["name"].removesuffix(".jpg")
-        if window is None or not is_hex(name, 64):
-            raise Refused(404, "There is no such picture.", "Choose one of the gallery.")
-        width = LARGE if request.query_string == "large" else SMALL
-        data = await self._house.worker.call(self._house.pictures.get, window.frames, name, width)
-        return web.Response(body=data, content_type="image/jpeg", headers={"Cache-Control": _WEEK})
-
-    async def snapshot(self, request: web.Request) -> web.Response:
-        """A camera's retained picture."""
-        said = self._house.view.snapshots.get(request.match_info["camera"].removesuffix(".jpg"))
-        try:
-            data = base64.b64decode(said.picture, validate=True) if said is not None else b""
-        except binascii.Error:
-            data = b""
-        if not data.startswith(b"\xff\xd8\xff"):
-            raise Refused(404, "This camera has shown nothing yet.", "Wait until something moves before it.")
-        return web.Response(body=data, content_type="image/jpeg")
-
-    async def static(self, request: web.Request) -> web.Response:
-        """What the page is drawn with."""
-        name = request.match_info["name"]
-        kind = _STATIC.get(name)
-        if kind is None:
-            raise Refused(404, "There is nothing here.", "Begin at the first page: /")
-        data = await asyncio.to_thread(partial(_static, name))
-        charset = None if kind.startswith("image/") else "utf-8"
-        cached = _WEEK if request.query_string == VERSION else "no-cache"
-        return web.Response(body=data, content_type=kind, charset=charset, headers={"Cache-Control": cached})
-
-    async def health(self, _: web.Request) -> web.Response:
-        """For machines; it says nothing that is secret."""
-        return web.json_response({"ok": True, "broker": self._house.view.broker, "version": VERSION})
-
-
-def _static(name: str) -> bytes:
-    return resources.files(__package__ or "").joinpath("static", name).read_bytes()
 
 
 def _with_traces(house: House, look: Callable[[TraceReader], T], otherwise: T) -> T:
