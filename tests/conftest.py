@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -98,6 +99,14 @@ def own_mosquitto(tmp_path: Path) -> Iterator[PrivateBroker]:
     """A private Mosquitto for one test, which may stop and kill it."""
     with PrivateBroker(tmp_path / "mosquitto") as broker:
         yield broker
+
+
+@pytest.fixture
+def terminal_heard() -> Iterator[None]:
+    """The end of a terminal reaches us and our children, though the tests themselves may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -49,6 +51,18 @@ def setup(role: str, level: str = "info", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+
+
+@contextmanager
+def one_complaint(least: int = logging.ERROR) -> Iterator[None]:
+    """Meanwhile the bus does not tell of each attempt to reach the broker: whoever asks says it once, with a remedy."""
+    telling = logging.getLogger("roost_broker.mqtt")
+    level = telling.level
+    telling.setLevel(least)
+    try:
+        yield
+    finally:
+        telling.setLevel(level)
 
 
 def readable(line: str) -> str:

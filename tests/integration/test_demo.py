@@ -135,6 +135,7 @@ def test_ctrl_c_during_the_replay_leaves_the_summary_without_the_rest_of_it(pict
 
 
 @pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid of util-linux")
+@pytest.mark.usefixtures("terminal_heard")
 def test_closing_the_terminal_leaves_neither_processes_nor_files(tmp_path, pictures):
     temporary = tmp_path / "temporary"
     temporary.mkdir()

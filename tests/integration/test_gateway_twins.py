@@ -133,6 +133,14 @@ def copied(card: Card, to: Card) -> None:
     shutil.copy(card.outbox, to.outbox)
 
 
+async def arrived_once(centre: NatsAccess, folder: Path, *cards: Card) -> None:
+    """Whatever the cards asked is in the centre's archive, and nothing is there twice."""
+    found, archiver = await archived(centre, folder)
+    assert archiver.status.refused == 0
+    assert {one for card in cards for one in card.asked} <= found.keys()
+    assert [one for one, times in found.items() if times > 1] == []
+
+
 def test_copies_of_an_outbox_on_two_devices_of_one_name_lose_nothing_and_double_nothing(
     run: Any, tmp_path: Path, centre: NatsAccess, brokers: tuple[PrivateBroker, PrivateBroker]
 ) -> None:
@@ -155,10 +163,7 @@ def test_copies_of_an_outbox_on_two_devices_of_one_name_lose_nothing_and_double_
             renewed = [card for card in (first, second) if "outbox-renewed" in card.events]
             assert renewed
             assert all(card.role.counts["outbox-has-twin"] + card.role.counts["outbox-went-back"] for card in renewed)
-        found, archiver = await archived(centre, tmp_path / "archive")
-        assert archiver.status.refused == 0
-        assert set(first.asked + second.asked) <= found.keys()
-        assert [one for one, times in found.items() if times > 1] == []
+        await arrived_once(centre, tmp_path / "archive", first, second)
 
     run(story(), timeout=60)
 
@@ -183,10 +188,7 @@ def test_an_outbox_copied_to_a_device_of_another_name_is_put_aside_and_both_devi
             assert second.role.counts["outbox-of-another"] == 1
             assert "outbox-of-another" in second.events
         assert second.outbox.with_name(f"gateway.db.of-{NODE}").is_file()
-        found, archiver = await archived(centre, tmp_path / "archive")
-        assert archiver.status.refused == 0
-        assert set(first.asked + second.asked) <= found.keys()
-        assert [one for one, times in found.items() if times > 1] == []
+        await arrived_once(centre, tmp_path / "archive", first, second)
 
     run(story(), timeout=60)
 

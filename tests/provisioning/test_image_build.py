@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from roost_provisioning.image.build.places import Places, default_cache, mounts_below
 from roost_provisioning.image.build.programs import environment
 from roost_provisioning.image.build.wheels import unpack, wheels
+from roost_provisioning.image.device import seal_root
 from roost_provisioning.image.device.card_plan import share_out
 from roost_provisioning.image.recipe import RELEASES
 
@@ -27,6 +28,19 @@ BOOT, REST = 4 * MIB, 260 * MIB
 SEED = '[enrol]\nurl = "https://centre.example:8443"\ntoken = "abcdefghijklmnopqrstuvwxyz"\nca_sha256 = "%s"\n' % (
     "0" * 64
 )
+
+
+# In the place of systemd, after the initramfs: says what the root is, and tries to write.
+LOOK = """#!/bin/sh
+mount -t proc proc /proc
+mount -o remount,rw / && echo "LOOK remounted"
+while read -r _ place kind options _; do echo "LOOK $place $kind $options"; done < /proc/mounts
+echo hello > /etc/written && echo "LOOK above $(cat /etc/written)"
+echo no > /media/root-ro/etc/written || echo "LOOK below refuses"
+sed 's/^/LOOK /' /etc/fstab
+echo o > /proc/sysrq-trigger
+sleep 600
+"""
 
 
 def ran(*argv: str, given: str = "") -> str:
@@ -73,7 +87,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     (folder / "seed").mkdir()
     (folder / "seed/seed.toml").write_text(SEED)
     path = folder / "card.img"
-    ran(*roost("image", "build", "--seed", str(folder / "seed"), "--output", str(path), "--json"))
+    ran(*roost("image", "build", "--seed", str(folder / "seed"), "--read-only-root", "--output", str(path), "--json"))
     yield Built(path)
     path.unlink()
 
@@ -88,9 +102,9 @@ def test_the_firmware_finds_a_kernel_and_an_initramfs_that_are_there(built: Buil
     assert {kernel[1], initramfs[1], "bootcode.bin", "start.elf", "start4.elf"} <= built.boot_names()
     assert len(boards & built.boot_names()) >= 3
     words = built.boot("cmdline.txt").split()
-    assert {"root=LABEL=RASPIROOT", "rw", "rootwait", "console=ttyS1,115200"} <= set(words)
+    assert {"root=LABEL=RASPIROOT", "rootwait", "console=ttyS1,115200"} <= set(words)
+    assert [word for word in words if word in ("ro", "rw")][-1] == "ro"  # the last one counts
     assert not [word for word in words if word.startswith("cma=")]  # a Pi 4 would not start
-    assert "roost.root=sealed" not in words  # not before it has its identity
 
 
 def test_file_systems_are_whole_and_labelled(built: Built) -> None:
@@ -100,6 +114,7 @@ def test_file_systems_are_whole_and_labelled(built: Built) -> None:
 
 
 def test_no_card_shares_a_secret_or_an_id_with_another(built: Built) -> None:
+    assert json.loads(ran(*roost("image", "inspect", str(built.path), "--json")))["must_not_be"] == []
     assert built.text("/etc/machine-id") == ""
     assert not [name for name in built.names("/etc/ssh") if name.startswith("ssh_host_")]
     assert built.names("/var/lib/roost") == set()
@@ -134,6 +149,7 @@ def test_settings_schedule_models_and_units_are_in_place(built: Built) -> None:
     assert {"roost-model@.service", "roost-firstboot.service", "roost.target"} <= system
     wanted = built.names("/etc/systemd/system/multi-user.target.wants")
     assert {"roost-firstboot.service", "image-ssh-keys.service"} <= wanted
+    assert "image-seal.service" in built.names("/etc/systemd/system/cloud-init.target.wants")
     assert "image-card.service" in built.names("/etc/systemd/system/local-fs.target.wants")
     assert "roost:" in built.text("/etc/passwd")
 
@@ -166,6 +182,45 @@ def test_the_first_boots_table_fits_the_real_one(built: Built, tmp_path: Path) -
     assert data["start"] == root["start"] + root["size"]
     ran("e2fsck", "-f", "-n", f"{card}?offset={REST}")
     assert share_out({"partitiontable": after}, 8 * 1024 * MIB // 512).script == ""
+
+
+def test_what_the_first_boot_writes_last_seals_the_root_at_the_next_start(built: Built, tmp_path: Path) -> None:
+    """Starts the image's own kernel and initramfs."""
+    fstab = built.text("/etc/fstab")
+    before = looked(built, tmp_path / "before", {"/usr/local/bin/look": LOOK})
+    sealed = {seal_root.FSTAB: seal_root.sealed_fstab(fstab), seal_root.WORD: seal_root.SAID}
+    after = looked(built, tmp_path / "after", {"/usr/local/bin/look": LOOK, **sealed})
+    assert "LOOK / ext4 rw" in before
+    assert "LOOK remounted" in after
+    assert "LOOK / overlay rw" in after
+    assert "LOOK above hello" in after
+    assert "LOOK /media/root-ro ext4 ro" in after
+    assert "LOOK below refuses" in after
+    assert re.search(r"^LOOK LABEL=RASPIFIRM +/boot/firmware +vfat +ro,", after, re.MULTILINE)
+    assert re.search(r"^LOOK LABEL=ROOSTDATA +/var/lib/roost +ext4 +noatime,", after, re.MULTILINE)
+
+
+def looked(built: Built, folder: Path, files: dict[Path | str, str]) -> str:
+    """What LOOK says on a card with these files. The files' names have no spaces."""
+    folder.mkdir()
+    card, serial = folder / "card", folder / "serial"
+    ran("cp", "--sparse=always", str(built.path), str(card))
+    disk = f"{card}?offset={REST}"
+    for number, (place, text) in enumerate(files.items()):
+        (folder / str(number)).write_text(text)
+        subprocess.run(["debugfs", "-w", "-R", f"rm {place}", disk], check=True, capture_output=True)
+        ran("debugfs", "-w", "-R", f"write {folder}/{number} {place}", disk)
+        ran("debugfs", "-w", "-R", f"set_inode_field {place} mode 0100755", disk)
+    names = {name.partition("-")[0]: name for name in built.boot_names() if name.startswith(("vmlinuz-", "initrd."))}
+    for name in names.values():
+        ran("mcopy", "-n", "-i", f"{card}@@{BOOT}", f"::{name}", str(folder))
+    words = f"{built.boot('cmdline.txt').strip()} console=ttyAMA0 init=/usr/local/bin/look"
+    ran("timeout", "1800", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "1024", "-kernel",
+        str(folder / names["vmlinuz"]), "-initrd", str(folder / names["initrd.img"]), "-append", words, "-drive",
+        f"file={card},format=raw,if=virtio", "-display", "none", "-serial", f"file:{serial}", "-monitor", "none",
+        "-nic", "none", "-no-reboot")  # fmt: skip
+    card.unlink()
+    return serial.read_text(errors="replace").replace("\r", "")
 
 
 @pytest.mark.parametrize("name", sorted(RELEASES))

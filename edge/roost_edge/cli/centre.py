@@ -10,6 +10,7 @@ from roost_edge.cli import output
 from roost_edge.cli.centre_options import DEFAULT_CENTRE, CentreFolder, age, amount, moment, settings_of
 from roost_edge.cli.output import EXIT_CODES, Json
 from roost_edge.cli.reporter import reporting
+from roost_edge.logs import one_complaint
 
 if TYPE_CHECKING:
     from roost_broker.centre.applying import StreamStatus
@@ -227,7 +228,7 @@ async def _replay(archive: Any, choice: "Choice", broker: "BrokerSettings", spee
 
     bus = MqttBus(broker, f"roost-replay-{os.getpid()}")
     try:
-        with output.one_complaint():
+        with one_complaint():
             async with asyncio.timeout(broker.connect_timeout_s):
                 await bus.start()
     except TimeoutError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from roost_broker.errors import Misuse, PeerError
-from roost_edge.cli import output
+from roost_edge.logs import one_complaint
 
 if TYPE_CHECKING:
     from roost_broker.mqtt import MqttBus
@@ -59,7 +59,7 @@ def with_broker(settings: "Settings", work: Callable[["MqttBus"], Awaitable[T]],
             return await work(bus)
 
     try:
-        with output.one_complaint():
+        with one_complaint():
             return asyncio.run(bounded())
     except TimeoutError as error:
         raise NoBroker(

@@ -1,12 +1,10 @@
 """What a command says: data to stdout, talk to stderr, one way of doing both."""
 
 import json
-import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -49,18 +47,6 @@ def bar(share: float, width: int = 24) -> str:
     """A horizontal bar for a share from 0 to 1."""
     filled = round(min(max(share, 0.0), 1.0) * width)
     return "█" * filled + "·" * (width - filled)
-
-
-@contextmanager
-def one_complaint() -> Iterator[None]:
-    """Meanwhile the bus does not tell of each attempt to reach the broker: the command says it, once, with a remedy."""
-    telling = logging.getLogger("roost_broker.mqtt")
-    level = telling.level
-    telling.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        telling.setLevel(level)
 
 
 def complain(error: BaseException) -> int:

@@ -10,6 +10,7 @@ import typer
 
 from roost_broker.stopping import told_to_stop
 from roost_edge.cli import output
+from roost_edge.logs import one_complaint, readable
 
 if TYPE_CHECKING:
     from roost_edge.processes.supervisor import Supervisor
@@ -41,7 +42,6 @@ def up(
 
     As processes of this one; needs a running broker. For a desk. On a device systemd does this.
     """
-    from roost_edge.logs import readable
     from roost_edge.processes.supervisor import Supervisor
 
     def on_line(role: str, line: str) -> None:
@@ -74,7 +74,7 @@ async def _until_stopped(supervisor: "Supervisor") -> None:
 
 
 async def _begin(supervisor: "Supervisor") -> None:
-    with output.one_complaint():
+    with one_complaint():
         await supervisor.start()
     await supervisor.wait_ready(60)
     broker = supervisor.settings.broker

@@ -12,6 +12,7 @@ import typer
 from roost_broker.errors import Misuse, PeerError
 from roost_edge.cli import output
 from roost_edge.cli.output import EXIT_CODES, Json
+from roost_edge.logs import one_complaint
 
 app = typer.Typer(no_args_is_help=True, help="External state: what requests are given.")
 
@@ -51,7 +52,7 @@ def show(
         raise Misuse(
             "No value of state is configured there.", f"Add [tasks.{task or '<task>'}.state.<name>] to {settings}."
         )
-    with output.one_complaint():
+    with one_complaint():
         told = asyncio.run(_told(device, tasks))
     now_ms = SystemClock().wall_ns() // MS
     found = {name: _as_of(message, now_ms, device.tasks[name].state) for name, message in told.items()}

@@ -7,8 +7,6 @@ that was retained has come, too: nothing is waited for by the clock.
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from msgspec import structs
@@ -33,6 +31,7 @@ from roost_broker.messages import (
 from roost_broker.mqtt import MqttBus
 from roost_broker.role_access import session_user
 from roost_broker.settings import BrokerSettings
+from roost_edge.logs import one_complaint
 from roost_edge.settings.device import Settings
 
 _BACK_S = 10.0
@@ -72,7 +71,7 @@ def look(settings: Settings, user: str, clock: Clock, patience: float = 1.0) -> 
 
     Raises `PeerError`: nobody there, a wrong password, or a message that does not come back.
     """
-    with _quiet():
+    with one_complaint(logging.CRITICAL):
         return asyncio.run(_look(settings, user, clock, patience))
 
 
@@ -168,15 +167,3 @@ def _keep(found: Look, message: object, topic: str, settings: Settings) -> None:
 
 def _task(topic: str, settings: Settings) -> str:
     return topic.removeprefix(f"{settings.topics.root}/").split("/", 1)[0]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The bus does not tell of each attempt: the check says it, once, with a remedy."""
-    telling = logging.getLogger("roost_broker.mqtt")
-    level = telling.level
-    telling.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        telling.setLevel(level)

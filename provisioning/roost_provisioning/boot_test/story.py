@@ -6,7 +6,7 @@
 4. The power goes while requests and writes are going on. What is on the card then is sound, after the journal.
 5. It boots again: the same device, not enrolled a second time, every role in a new session; what was asked before
    is answered; the token is refused to anybody else.
-6. It is switched off in order, and its file systems are clean.
+6. It is switched off in order, and its file systems are clean; a read-only root was not written to.
 
 What an emulator cannot show: the firmware itself, a camera, Wi-Fi, a real card's own cache.
 """
@@ -16,9 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from roost_broker.private_process import free_port
 from roost_edge.settings.device import Settings
-from roost_provisioning.boot_test import device_settings
+from roost_provisioning.boot_test import device_settings, sealing
 from roost_provisioning.boot_test.boot_files import BOARDS, PI_3B, boot_files
 from roost_provisioning.boot_test.card_image import CardImage, copy_sparse, power_of_two, recover
 from roost_provisioning.boot_test.emulator import Emulator
@@ -28,6 +30,7 @@ from roost_provisioning.boot_test.machine import GATEWAY, Machine
 from roost_provisioning.boot_test.options import Options
 from roost_provisioning.boot_test.remains import Remains, look, look_at
 from roost_provisioning.boot_test.report import Report
+from roost_provisioning.boot_test.sealing import Root
 from roost_provisioning.boot_test.telling import Say, Telling
 from roost_provisioning.boot_test.visit import Visit
 from roost_provisioning.image.ext4 import Ext4
@@ -93,11 +96,11 @@ class Story:
             with self._emulator(machine, card) as device:
                 day = _Day(self._tell, self._options, fleet, device, settings, port)
                 day.first_boot()
-                before = self._after_the_cut()
+                before, root = self._after_the_cut()
                 day.second_boot()
                 with self._tell.step("The token is refused a second time"):
                     self._tell.expect(fleet.refuses_the_token(), "The enrolment desk took the token a second time.")
-                self._switch_off(device, card, before)
+                self._switch_off(device, card, before, root)
 
     def _make_out(self, image: CardImage, fleet: FleetSide) -> tuple[CardImage, Settings]:
         size = max(self._options.card_gb * _GB, image.path.stat().st_size)
@@ -112,7 +115,7 @@ class Story:
         card.add_file(card.linux[0], _SLOW_UNITS, _SLOWLY)
         return card, device_settings.read(text)
 
-    def _after_the_cut(self) -> Remains:
+    def _after_the_cut(self) -> tuple[Remains, Root]:
         """What a boot will find, seen on a copy: the journal is replayed there, and nobody mends anything."""
         with self._tell.step("What is on the card then") as found:
             card = CardImage(self._folder / "card.img")
@@ -121,14 +124,15 @@ class Story:
                 wrong = recover(copy)
                 self._tell.expect(not wrong, f"Partition {partition.number} after the cut: {wrong}")
             remains = look_at(copies[-1])
+            root = sealing.look(Ext4(copies[0], structs.replace(card.linux[0], start=0)))
             for copy in copies:
                 copy.unlink()
             self._check_remains(remains)
             accepted, still_open = len(remains.accepted), len(remains.open)
             found(f"{len(remains.stores)} stores, {accepted} requests accepted, {still_open} of them open")
-        return remains
+        return remains, root
 
-    def _switch_off(self, device: Emulator, card: CardImage, before: Remains) -> None:
+    def _switch_off(self, device: Emulator, card: CardImage, before: Remains, root: Root) -> None:
         with self._tell.step("It is switched off, and looked at") as found:
             self._tell.expect(device.switch_off(self._patient(_OFF_S)), "It did not switch off in order.")
             card = CardImage(card.path)
@@ -141,7 +145,10 @@ class Story:
             self._tell.expect(same, "The identity is not the one from before the cut.")
             unanswered = sorted(before.accepted & after.open)
             self._tell.expect(not unanswered, f"Accepted before the cut, and never answered: {unanswered}.")
-            found(f"{len(before.accepted)} requests from before the cut are archived and answered")
+            wrong = sealing.wrong(root, sealing.look(Ext4(card.path, card.linux[0])))
+            self._tell.expect(not wrong, wrong)
+            kept = "the root was not written to, " if root.sealed else ""
+            found(f"{kept}{len(before.accepted)} requests from before the cut are archived and answered")
 
     def _check_boot_files(self, image: CardImage) -> None:
         config = image.read("config.txt").decode("utf-8", errors="replace")

@@ -44,7 +44,7 @@ def build(
         Path | None, typer.Option(help="cloud-init's network-config; without it, DHCP by cable.")
     ] = None,
     read_only_root: Annotated[
-        bool, typer.Option("--read-only-root", help="Not yet: refused, because sealing the root does not work.")
+        bool, typer.Option("--read-only-root", help="Seal the root once the device has enrolled.")
     ] = False,
     size: Annotated[str, typer.Option(help="Size of the image, such as 4G; without it, as small as may be.")] = "",
     mirror: Annotated[str, typer.Option(help="Debian mirror; without it, that of this machine.")] = "",
@@ -69,11 +69,6 @@ def build(
     from roost_provisioning.image.mirrors import mirror_of_machine, named_mirror
     from roost_provisioning.image.recipe import RELEASES
 
-    if read_only_root:
-        raise Misuse(
-            "A read-only root is not finished: the initramfs cannot seal it, and leaves it writable.",
-            "Build without --read-only-root; what Roost writes is on the data partition either way.",
-        )
     if release not in RELEASES:
         raise Misuse(f"There is no recipe for {release!r}.", f"Releases: {', '.join(RELEASES)}.")
     order = building.Order(

@@ -20,9 +20,12 @@ PACKAGES: Final = (
     "systemd-sysv", "udev", "dbus", "libpam-systemd", "kmod", "initramfs-tools", "zstd",
     "linux-image-arm64", "raspi-firmware", "firmware-brcm80211", "wireless-regdb",
     # Network, names and time. netplan.io writes what cloud-init is told, Wi-Fi included.
-    "systemd-resolved", "systemd-timesyncd", "netplan.io", "wpasupplicant", "iproute2", "netbase", "ca-certificates",
+    "systemd-resolved", "systemd-timesyncd", "netplan.io", "wpasupplicant", "iw", "iproute2", "netbase",
+    "ca-certificates",
     # Disks: checking, growing, partitioning.
     "e2fsprogs", "dosfstools", "fdisk",
+    # A read-only root, for images that ask for it. Its script in the initramfs uses what busybox has.
+    "overlayroot", "busybox",
     # The first boot's answers from the card.
     "cloud-init",
     # Operators: Ansible's apt module asks for python3-apt.
@@ -41,11 +44,13 @@ class Release:
     """Version of its Python as in `3.11`."""
     glibc: tuple[int, int]
     """Version of its C library: the newest wheels it can load are built for it."""
+    seals: bool
+    """A read-only root was seen to work with it."""
 
 
 RELEASES: Final = {
-    "bookworm": Release("bookworm", "3.11", (2, 36)),
-    "trixie": Release("trixie", "3.13", (2, 41)),
+    "bookworm": Release("bookworm", "3.11", (2, 36), seals=True),
+    "trixie": Release("trixie", "3.13", (2, 41), seals=False),
 }
 
 # Documents and translations nobody reads on a device: a quarter of the root. Licences stay.

@@ -24,6 +24,7 @@ def test_under_nohup_the_end_of_the_terminal_stays_unheard():
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("terminal_heard")
 def test_a_loop_hears_every_one_of_them():
     async def scene():
         heard = asyncio.Event()

@@ -63,7 +63,9 @@ def test_labels_and_stages_are_called_as_on_the_page(word: str) -> None:
     assert re.search(rf"\b{word}\b", PAGE)
 
 
-def test_a_read_only_root_is_refused_before_anything_is_built(tmp_path: Path) -> None:
-    with pytest.raises(Misuse, match="not finished"):
-        image_build.build(read_only_root=True, cache=tmp_path / "cache")
+def test_a_read_only_root_that_nobody_tried_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match="not tried with trixie"):
+        image_build.build(
+            release="trixie", mirror="https://m.example/debian", read_only_root=True, cache=tmp_path / "cache"
+        )
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,8 @@ from roost_provisioning.image.build.partitions import DATA_ROOM, MIB, ROOT_START
 from roost_provisioning.image.build.places import mounts_below
 from roost_provisioning.image.build.programs import failure, missing, require
 from roost_provisioning.image.build.stages import Stages
-from roost_provisioning.image.device.seal_root import WORD, with_word, without_word
+from roost_provisioning.image.device.seal_root import sealed_fstab
+from roost_provisioning.image.recipe import DATA
 
 
 def test_an_image_is_as_small_as_its_content_allows() -> None:
@@ -101,11 +102,14 @@ def test_a_console_script_runs_the_venvs_python() -> None:
     compile(text, "roost", "exec")
 
 
-def test_the_word_that_seals_stands_once_and_goes_again() -> None:
-    line = "console=tty0 root=LABEL=RASPIROOT rw rootwait\n"
-    sealed = with_word(with_word(line))
-    assert sealed.split().count(WORD) == 1
-    assert without_word(sealed) == line
+def test_on_a_sealed_device_nobody_writes_a_kernel_and_the_data_stay_writable() -> None:
+    before = (DATA / "root/etc/fstab").read_text()
+    after = sealed_fstab(before)
+    changed = [(old, new) for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
+    assert [(old.split()[1], old.split()[3], new.split()[3]) for old, new in changed] == [
+        ("/boot/firmware", "defaults,noatime,umask=0077", "ro,noatime,umask=0077")
+    ]
+    assert sealed_fstab(after) == after
 
 
 def test_a_stage_that_fails_has_no_time() -> None:

@@ -118,7 +118,7 @@ def files(tree: Path, device: Path, *, target_mirror: Mirror | None, release: Re
         (tree / "etc/apt/sources.list").write_text("".join(f"{line}\n" for line in target_mirror.lines(release)))
     (tree / FRESH).write_text("This card has not been shared out yet: image-card.service does it and removes this.\n")
     (tree / "var/lib/roost").mkdir(exist_ok=True)
-    enabled = (*_ENABLED, *((("multi-user.target", "image-seal.service"),) if sealed else ()))
+    enabled = (*_ENABLED, *((("cloud-init.target", "image-seal.service"),) if sealed else ()))
     for target, unit in enabled:
         wants = tree / "etc/systemd/system" / f"{target}.wants"
         wants.mkdir(exist_ok=True)

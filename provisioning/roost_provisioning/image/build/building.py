@@ -65,6 +65,11 @@ class Order:
         """Raises Misuse for what is not there."""
         if not self.lock.is_file():
             raise Misuse(f"{self.source} is no checkout of Roost.", "Name one: --source DIR.")
+        if self.read_only_root and not self.release.seals:
+            raise Misuse(
+                f"A read-only root was not tried with {self.release.name}.",
+                "Build it of bookworm, or without --read-only-root: what Roost writes is on the data partition anyway.",
+            )
         programs.require(("tar", *assemble.NEEDS, *packing.needs(self.output)))
 
 

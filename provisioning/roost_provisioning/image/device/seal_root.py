@@ -1,41 +1,35 @@
 """From the next start on the root is read-only. Run by image-seal.service once the first boot is complete.
 
-The word on the kernel's command line is read by a script in the initramfs. It stands in two places: in cmdline.txt,
-which the firmware reads, and in the answers from which a kernel update writes cmdline.txt anew.
+Debian's package `overlayroot` does it, from the initramfs: it reads the file that is written here, and puts a layer in
+memory over the root. The file is written last: a power cut before it leaves the device as it was.
 """
 
-import sys
+import re
 from pathlib import Path
 
 from roost_broker.durable import write_durably
 
-WORD = "roost.root=sealed"
-CMDLINE = Path("/boot/firmware/cmdline.txt")
-ANSWERS = Path("/etc/default/raspi-extra-cmdline")
+FSTAB = Path("/etc/fstab")
+WORD = Path("/etc/overlayroot.local.conf")
+SAID = """\
+# Written when the first boot was complete: from then on what is written to the root is forgotten at the next start.
+# recurse=0: the root alone. The data partition keeps what is written to it.
+overlayroot="tmpfs:recurse=0"
+"""
 
 
-def with_word(line: str) -> str:
-    """A kernel command line with the word that seals, once. Pure."""
-    words = [word for word in line.split() if word != WORD]
-    return " ".join([*words, WORD]) + "\n"
+def sealed_fstab(text: str) -> str:
+    """An fstab whose firmware partition is read-only too: a kernel put there would miss its modules. Pure."""
+    return re.sub(r"(?m)^([^#\s]\S*\s+/boot/firmware\s+\S+\s+)defaults\b", r"\1ro", text)
 
 
-def without_word(line: str) -> str:
-    """The same line without it. Pure."""
-    return " ".join(word for word in line.split() if word != WORD) + "\n"
-
-
-def main(arguments: list[str]) -> int:
-    """`off` takes the word away (it is for a person, on the device); nothing else puts it in."""
-    change = without_word if arguments == ["off"] else with_word
-    for path in (ANSWERS, CMDLINE):
-        before = path.read_text() if path.exists() else ""
-        after = change(before)
-        if after != before:
-            write_durably(path, after.encode(), mode=0o644)
-    print(f"image-seal: from the next start on the root is {'writable' if change is without_word else 'read-only'}")  # noqa: T201  # the journal reads it
+def main() -> int:
+    """Seal. Can be repeated."""
+    write_durably(FSTAB, sealed_fstab(FSTAB.read_text()).encode(), mode=0o644)
+    write_durably(WORD, SAID.encode(), mode=0o644)
+    print("image-seal: from the next start on the root is read-only")  # noqa: T201  # the journal reads it
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

@@ -9,9 +9,9 @@ cat > "$root/etc/initramfs-tools/conf.d/roost" <<END
 MODULES=list
 COMPRESS=zstd
 COMPRESSLEVEL=3
+BUSYBOX=y
 END
 grep -v '^#' "$data/initramfs/modules" > "$root/etc/initramfs-tools/modules"
-install -D -m 0755 "$data/initramfs/seal" "$root/etc/initramfs-tools/scripts/init-bottom/roost-seal"
 
 # --- what the Pi's firmware reads: config.txt and cmdline.txt are written by its package from these answers
 cat > "$root/etc/default/raspi-firmware" <<END
@@ -22,6 +22,9 @@ CONSOLES="tty0 ttyS1,115200"
 # The package's own default would keep a Pi 4 from booting; the kernel's is right for all.
 CMA=0
 END
+# The package says `rw`, and this comes after it: the root is mounted read-only, looked over, and then made writable,
+# as its line in fstab says. On a sealed root it stays read-only.
+echo ro > "$root/etc/default/raspi-extra-cmdline"
 
 # --- one initramfs, now, from the answers above; its last step fills /boot/firmware
 rm "$root/usr/sbin/update-initramfs"
