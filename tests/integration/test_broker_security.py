@@ -67,7 +67,16 @@ LEVELS = {
     "<model>": ("champion", "champion-b", "other", "pair"),
     "<replica>": ("1", "2"),
     "<requester>": ("yard", "road", "proxy-http"),
-    "<role>": ("rendezvous-nest", "rendezvous-nest-b", "injector-nest", "capture-yard", "gateway", "desk", "ota", "feed"),
+    "<role>": (
+        "rendezvous-nest",
+        "rendezvous-nest-b",
+        "injector-nest",
+        "capture-yard",
+        "gateway",
+        "desk",
+        "ota",
+        "feed",
+    ),
     "<verb>": ("doctor", "info", "probe", "picture", "alerts", "notice"),
 }
 STRANGERS = ("weather/temperature", "weather/wishes", "homeassistant/sensor/x/config", "elsewhere", "$CONTROL/dynamic")
@@ -122,7 +131,9 @@ MAY_WRITE: dict[str, set[str]] = {
     "model-gate-champion": topics("=event", "=gate/scores/champion", "=gate/models/champion/state") | rest("gate"),
     "decoy-nest": role("decoy-nest") | rest("nest") | topics("=nest/receipts"),
     "monitor": role("monitor") | topics("=nest/deadletter", "=gate/deadletter"),
-    "capture-yard": role("capture-yard") | rest("nest") | topics("=nest/raw", "=yard/motion")
+    "capture-yard": role("capture-yard")
+    | rest("nest")
+    | topics("=nest/raw", "=yard/motion")
     | topics("=response/picture", "=yard/detection/state", "=deadletter"),
     "alerts": role("alerts")
     | topics("=availability", "=info", "=nest/deadletter", "=gate/deadletter", "=deadletter", "=notices")

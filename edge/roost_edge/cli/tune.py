@@ -124,7 +124,8 @@ def _read(clip: Path, motion: "MotionSettings", fps: float) -> "tuple[list[Image
 
     source = VideoSource(CameraSettings(source="video", path=str(clip), fps=fps, realtime=False), SystemClock())
     source.open()
-    planes, times_ns = [], []
+    planes: list[Any] = []
+    times_ns: list[int] = []
     try:
         while (frame := source.read()) is not None:
             if len(planes) == MAX_FRAMES:

@@ -27,7 +27,7 @@ class Areas:
             hidden = np.zeros(shape, np.uint8)
             for corners in settings.masks:
                 _fill(hidden, corners)
-            self.watched = 1 - hidden
+            self.watched = (hidden == 0).astype(np.uint8)
         self._zones: list[tuple[str, Mask]] = []
         for name, corners in settings.zones.items():
             self._zones.append((name, _fill(np.zeros(shape, np.uint8), corners)))

@@ -102,7 +102,7 @@ def test_a_misspelt_option_ends_with_where_to_look(
     assert roost(monkeypatch, *path, "--no-such-option") == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert f"Try 'roost {named(path)} -h' for help." in said.err
+    assert f"roost {named(path)} -h' for help." in said.err  # before it stands how Roost was called
     assert "No such option" in said.err
 
 
