@@ -69,7 +69,8 @@ def _make_data(partition: str) -> None:
     ).stdout.strip()  # fmt: skip
     if label != DATA_LABEL:
         _tell(f"making the data partition {partition}")
-        _run("mke2fs", "-q", "-F", "-t", "ext4", "-m", "1", partition)
+        # Nothing is discarded: some cards need many minutes for that, and the system waits for the label for five.
+        _run("mke2fs", "-q", "-F", "-t", "ext4", "-m", "1", "-E", "nodiscard", partition)
         os.sync()
         _run("e2label", partition, DATA_LABEL)
         os.sync()
