@@ -47,7 +47,8 @@ def apply(
     """Bring the units of this device to what the settings say.
 
     Units, users and folders are put there, and for each role a drop-in with its limits and its password. Roles that the
-    settings have no more are stopped. A second time nothing changes. Afterwards: systemctl enable --now roost.target.
+    settings have no more are stopped, and where the device runs, new ones are started. A second time nothing changes.
+    Once: systemctl enable --now roost.target.
 
     What runs already goes on with what it began with, until it is restarted.
     """
@@ -70,6 +71,7 @@ def apply(
         if changes and live:
             systemctl.systemctl("daemon-reload")
             _take_effect(changes)
+            _start_new(changes)
     _say(changes, check=check, as_json=as_json)
     if check and changes:
         raise typer.Exit(output.NO)
@@ -132,6 +134,16 @@ def _gone(changes: "tuple[Change, ...]") -> list[str]:
     """Units that nobody wants any more."""
     places = [Path(change.place) for change in changes if change.what == "remove"]
     return [place.name for place in places if place.parent.suffix == ".wants"]
+
+
+def _start_new(changes: "tuple[Change, ...]") -> None:
+    """Units that a running device wants from now on. Starting their target again would not reach them: it runs."""
+    from roost_edge.units import systemctl
+
+    places = [Path(change.place) for change in changes if change.what == "link"]
+    new = [place.name for place in places if place.parent.name.startswith("roost") and place.parent.suffix == ".wants"]
+    if new and systemctl.systemctl("show", "--property=ActiveState", "--value", "roost.target").strip() == "active":
+        systemctl.systemctl("start", "--no-block", *new)
 
 
 def _take_effect(changes: "tuple[Change, ...]") -> None:
