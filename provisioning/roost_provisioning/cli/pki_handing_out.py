@@ -32,7 +32,7 @@ def issue(
     valid: Annotated[str, typer.Option(metavar="90d", help="How long; else as authority.json says.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Issue a certificate by hand: for a person, a gateway, a server.
+    """Issue a certificate by hand: to a person, gateway or server.
 
     Devices enrol by themselves, with a token. Writes NAME.pem, NAME.key (unless --csr), ca.pem and crl.pem.
     """

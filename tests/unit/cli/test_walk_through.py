@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from typer.main import get_command
 
-from roost_edge.cli.app import app, main
+from roost_provisioning.cli import app, main
 
 Path_ = tuple[str, ...]
 LONGEST_SENTENCE = 60
@@ -22,6 +22,7 @@ NOT_JSON = {
     ("up",): "runs until Ctrl-C; what its roles say is JSON lines in their logs",
     ("firstboot",): "runs once, as a service; it says to the journal what it did",
     ("registry", "serve"): "serves until Ctrl-C and answers over HTTP",
+    ("pki", "serve"): "serves until Ctrl-C and answers over HTTPS",
     ("config", "schema"): "prints JSON anyway",
     ("label", "export"): "prints JSON lines anyway",
 }
@@ -56,7 +57,7 @@ def roost(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 
 
 def test_the_walk_finds_the_commands() -> None:
-    assert {("config", "check"), ("doctor",), ("rollout", "start")} <= set(COMMANDS)
+    assert {("config", "check"), ("doctor",), ("rollout", "start"), ("pki", "issue")} <= set(COMMANDS)
     assert set(NOT_JSON) <= set(COMMANDS)
 
 
@@ -139,7 +140,7 @@ def test_without_settings_the_error_ends_with_what_to_do_next(
     said = capsys.readouterr()
     assert status in (1, 2), said
     last = (said.err or said.out).strip().splitlines()[-1]
-    assert "→" in last or "--help" in said.err or said.out, said
+    assert "→" in last or " -h' for help." in said.err or said.out, said
     assert "Traceback" not in said.err
     assert "a defect" not in said.err
 
