@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 
 from roost_broker.messages import (
+    Alarm,
+    Alarms,
     Alert,
     Ask,
     Availability,
@@ -89,6 +91,31 @@ _CATALOGUE = (
         "How full the card is, and whether its house-keeping runs.",
     ),
     TopicEntry(
+        "<node>/alarms",
+        True,
+        (Alarms,),
+        "monitor",
+        "anyone",
+        "The open alarms of the device as a whole: its clock, its link.",
+    ),
+    TopicEntry("<node>/alarm", False, (Alarm,), "monitor", "anyone", "One of these was opened, changed or ended."),
+    TopicEntry(
+        "<node>/request/alarms",
+        False,
+        (Ask,),
+        "anyone with the right",
+        "monitor",
+        'Tell every open alarm and how much history there is; one task: `{"task": "nest"}`.',
+    ),
+    TopicEntry(
+        "<node>/request/acknowledge",
+        False,
+        (Ask,),
+        "anyone with the right",
+        "monitor",
+        'Somebody knows of an alarm (`{"alarm": "01a1…", "by": "ana"}`): what is now, is the new normal.',
+    ),
+    TopicEntry(
         "<node>/request/ota",
         False,
         (OtaOrder,),
@@ -141,7 +168,7 @@ _CATALOGUE = (
         "<node>/response/<verb>",
         False,
         (Reply,),
-        "desk, alerts, capture",
+        "desk, alerts, capture, monitor",
         "whoever asked",
         "The answer, with the question's transaction.",
     ),
@@ -174,7 +201,7 @@ _CATALOGUE = (
         False,
         (Request, Token),
         "state injector",
-        "models, decoy, rendezvous",
+        "models, decoy, rendezvous, monitor",
         "Requests as every model, the decoy and the rendezvous see them.",
     ),
     TopicEntry(
@@ -182,7 +209,7 @@ _CATALOGUE = (
         False,
         (Score, Declined, Token),
         "each model",
-        "rendezvous, decoy",
+        "rendezvous, decoy, monitor",
         "A model's answer, or that there will be none; tokens it passed on.",
     ),
     TopicEntry(
@@ -190,7 +217,7 @@ _CATALOGUE = (
         False,
         (Result,),
         "rendezvous",
-        "requester, alerts, feed, decoy",
+        "requester, alerts, feed, decoy, monitor",
         "The official outcome, exactly one for each request.",
     ),
     TopicEntry(
@@ -233,6 +260,17 @@ _CATALOGUE = (
         "every component",
         "monitor",
         "What a component did for a traced request, step by step.",
+    ),
+    TopicEntry(
+        "<node>/<task>/alarms",
+        True,
+        (Alarms,),
+        "monitor",
+        "page, OTA agent, anyone",
+        "The task's open alarms, worst first, and whether there is enough history for any.",
+    ),
+    TopicEntry(
+        "<node>/<task>/alarm", False, (Alarm,), "monitor", "anyone", "One of these was opened, changed or ended."
     ),
     TopicEntry(
         "<node>/<task>/suggestions",

@@ -79,6 +79,8 @@ class DeviceBrokerSettings(Keeping, frozen=True, kw_only=True, forbid_unknown_fi
     """What Mosquitto may take for all that waits in it; beyond it whoever sends more is disconnected."""
     log_packets: bool = False
     """Log every packet, refused ones with `Denied`: for finding out who is refused what. Much noise."""
+    log_subscriptions: bool = True
+    """Log each subscription, a line when a role connects: what `roost streams --log` looks at."""
     outside: OutsideSettings = msgspec.field(default_factory=OutsideSettings)
     programs: dict[str, ProgramSettings] = msgspec.field(default_factory=dict)
     """Other programs, by the name of their user."""
@@ -119,7 +121,8 @@ def render_device(
     """The text of the mosquitto.conf. `files` holds what it names; `tls` is None without the outside listener."""
     place = PurePosixPath(files)
     outside = _outside(settings.outside, str(place / OUTSIDE_ACCESS), tls) if tls is not None else ""
-    packets = "log_type debug\nlog_type subscribe\nlog_type unsubscribe\n" if settings.log_packets else ""
+    asked = "log_type subscribe\n" if settings.log_subscriptions or settings.log_packets else ""
+    packets = f"{asked}log_type debug\nlog_type unsubscribe\n" if settings.log_packets else asked
     return f"""\
 # Written by `roost broker setup`; changes are overwritten. The settings are [broker] and [mosquitto] of the device.
 

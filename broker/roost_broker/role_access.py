@@ -155,9 +155,14 @@ def _decoy(role: Role, household: Household) -> Sessions:
 
 
 def _monitor(role: Role, household: Household) -> Sessions:
-    found = _own(role, household.device)
+    """Looks at all that passes and says what is strange. It changes nothing, and orders nobody."""
+    device = household.device
+    verbs = ("alarms", "acknowledge")
+    found = _own(role, device) + write(device.alarms, device.alarm, device.deadletter, *map(device.response, verbs))
+    found += read(device.event, device.all_roles, *map(device.request, verbs))
     for flow in household.flows:
-        found += read(flow.traces, flow.all_results, flow.all_scores) + write(flow.deadletter)
+        found += read(flow.traces, flow.input, flow.all_results, flow.all_scores, flow.all_model_states)
+        found += write(flow.alarms, flow.alarm, flow.deadletter)
     return {"": found}
 
 
@@ -226,7 +231,7 @@ def _ota(role: Role, household: Household) -> Sessions:
     found = _own(role, device) + write(device.ota) + read(device.request("ota"))
     publishing = read(device.event)
     for flow in household.flows:
-        found += read(flow.schedule, flow.all_model_states, flow.input, flow.all_scores, flow.all_results)
+        found += read(flow.schedule, flow.all_model_states, flow.input, flow.all_scores, flow.all_results, flow.alarms)
         publishing += read(flow.schedule, *(device.role(f"rendezvous-{flow.task}{slot}") for slot in ("", "-b")))
         publishing += write(flow.schedule)
     for camera in map(device.camera, household.cameras):
@@ -247,13 +252,14 @@ def _desk(role: Role, household: Household) -> Sessions:
 
 
 def _page(role: Role, household: Household) -> Sessions:
-    """Looks at what it shows, asks for the doctor or a picture, and says what people hold of one. No more."""
+    """Looks at what it shows, asks for the doctor, a picture or the alarms, says what people hold of one. No more."""
     device = household.device
-    found = _own(role, device) + write(device.request("doctor"), device.request("picture"))
-    found += read(device.availability, device.all_roles, device.event, device.ota, device.deadletter)
-    found += read(device.response("doctor"))
+    verbs = ("doctor", "picture", "alarms", "acknowledge")
+    found = _own(role, device) + write(*map(device.request, verbs))
+    found += read(device.availability, device.all_roles, device.event, device.ota, device.deadletter, device.alarms)
+    found += read(*map(device.response, ("doctor", "alarms", "acknowledge")))
     for flow in household.flows:
-        found += read(flow.schedule, flow.all_model_states, flow.all_results, flow.deadletter)
+        found += read(flow.schedule, flow.all_model_states, flow.all_results, flow.deadletter, flow.alarms)
         found += write(flow.suggestions)
     for camera in map(device.camera, household.cameras):
         found += read(camera.motion, camera.events, camera.snapshot)

@@ -1,9 +1,9 @@
 """The topic tree, built and parsed here and nowhere else.
 
     roost/<node>/availability R · info R · event · roles/<role> R · ota R · store R · deadletter
-    roost/<node>/notices · request/<verb> · response/<verb>
+    roost/<node>/notices · alarms R · alarm · request/<verb> · response/<verb>
     roost/<node>/<task>/raw · input · scores/<model> · results/<requester> · receipts
-    roost/<node>/<task>/schedule R · state R · models/<model>/state R · suggestions · deadletter
+    roost/<node>/<task>/schedule R · state R · models/<model>/state R · suggestions · alarms R · alarm · deadletter
     roost/<node>/<camera>/motion R · status R · events · snapshot R · picture R · <switch>/set · <switch>/state R
 
 R = retained. `roost` is the configurable base (it may have several levels). A *task* is one kind of decision with
@@ -17,7 +17,10 @@ from roost_broker.errors import Misuse
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 _RESERVED = frozenset(
-    {"availability", "info", "health", "event", "notices", "roles", "ota", "store", "request", "response", "deadletter"}
+    {
+        *("availability", "info", "health", "event", "notices", "roles", "ota", "store", "request", "response"),
+        *("alarms", "alarm", "deadletter"),
+    }
 )
 
 
@@ -82,6 +85,16 @@ class NodeTopics:
     def store(self) -> str:
         """Retained; how full the card is, and whether its house-keeping runs."""
         return f"{self.root}/store"
+
+    @property
+    def alarms(self) -> str:
+        """Retained; the open alarms of the device as a whole."""
+        return f"{self.root}/alarms"
+
+    @property
+    def alarm(self) -> str:
+        """Not retained; each change of one of them."""
+        return f"{self.root}/alarm"
 
     def request(self, verb: str) -> str:
         """Where the device is asked to do something."""
@@ -187,6 +200,16 @@ class TaskTopics:
     def traces(self) -> str:
         """What each component did for a traced request, step by step."""
         return f"{self.root}/traces"
+
+    @property
+    def alarms(self) -> str:
+        """Retained; the task's open alarms."""
+        return f"{self.root}/alarms"
+
+    @property
+    def alarm(self) -> str:
+        """Not retained; each change of one of them."""
+        return f"{self.root}/alarm"
 
     @property
     def suggestions(self) -> str:

@@ -4,6 +4,7 @@ Each builds the bus (a session named after node and role, stable from start to s
 shell. What a role needs is imported by its function alone: the rendezvous and the injector stay without numpy.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -301,11 +302,27 @@ def _capture(place: Place, _fault: str) -> Iterator[Shell]:
 
 @contextmanager
 def _monitor(place: Place, _fault: str) -> Iterator[Shell]:
+    from roost_edge.desk.replying import Replies
     from roost_rendezvous.monitor import Monitor
+    from roost_rendezvous.monitor.watch_desk import WatchDesk
 
-    settings = place.settings
+    settings, bus = place.settings, place.bus(kept=place.settings.analytics.enabled)
+
+    def watch(counts: Counter[str]) -> WatchDesk:
+        return WatchDesk(
+            bus,
+            place.device,
+            tuple(settings.tasks),
+            place.layout.analytics,
+            clock=place.clock,
+            counts=counts,
+            settings=settings.analytics,
+            role=place.role.name,
+            answering=Replies(bus, place.device, place.role.name, place.clock, counts),
+        )
+
     yield Monitor(
-        place.bus(),
+        bus,
         [settings.task_topics(task) for task in settings.tasks],
         place.layout.traces,
         clock=place.clock,
@@ -313,6 +330,7 @@ def _monitor(place: Place, _fault: str) -> Iterator[Shell]:
         session=place.session,
         settings=settings.traces,
         role=place.role.name,
+        watch=watch if settings.analytics.enabled else None,
     )
 
 

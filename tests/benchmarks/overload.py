@@ -53,6 +53,17 @@ _SKIPS = {"strategy": "skip", "max_waiting": 1}
 def run(quick: bool, say: Say) -> Outcome:
     """See the module."""
     outcome = Outcome()
+    mix(outcome, quick, say)
+    say("Measuring what a second replica adds …")
+    outcome.data["replicas"] = _replicas(2.5 if quick else 10.0)
+    say("Measuring first answers …")
+    outcome.data["first_answer"] = _first_answers(2 if quick else 10)
+    _judge(outcome)
+    return outcome
+
+
+def mix(outcome: Outcome, quick: bool, say: Say) -> None:
+    """The overload alone: what the champion bears, then twice as much for one that skips and one that queues."""
     seconds = 5.0 if quick else 25.0
     say("Measuring what a champion bears alone …")
     capacity, service_ms = _capacity(2.5 if quick else 8.0)
@@ -70,12 +81,6 @@ def run(quick: bool, say: Say) -> Outcome:
     for name, queue in (("skips", _SKIPS), ("queues_everything", _QUEUES_ALL)):
         say(f"Twice the load, and a champion that {name.replace('_', ' ')} …")
         outcome.data[name] = _overload(queue, fast_ms, 2 * capacity, seconds, service_ms)
-    say("Measuring what a second replica adds …")
-    outcome.data["replicas"] = _replicas(2.5 if quick else 10.0)
-    say("Measuring first answers …")
-    outcome.data["first_answer"] = _first_answers(2 if quick else 10)
-    _judge(outcome)
-    return outcome
 
 
 # -- processes --------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""`scripts/bench NAME [--quick] [--json]`: runs one benchmark.
+"""`scripts/bench NAME [--quick] [--json] [--out FILE]`: runs one benchmark.
 
-A benchmark is a module of this folder with `run(quick: bool, say: Say) -> Outcome`. With --json, stdout is one object
-{"bench", "machine", "load", "goals", "data"}; without it, a table. Progress goes to stderr. The status is 0 whether or
-not a goal was met, 2 for misuse. `load` is the machine's load average (1, 5 and 15 minutes) before and after.
+A benchmark is a module of this folder with `run(quick: bool, say: Say) -> Outcome`; one with options of its own
+declares them in `arguments(parser)` and takes them as keywords. With --json, stdout is one object {"bench", "machine",
+"load", "goals", "data"}; without it, a table; --out writes that object to a file beside either. Progress goes to
+stderr. The status is 0 whether or not a goal was met, 2 for misuse. `load` is the machine's load average (1, 5 and 15
+minutes) before and after.
 """
 
 import argparse
@@ -16,13 +18,14 @@ from pathlib import Path
 from report import Outcome, machine
 
 _FOLDER = Path(__file__).parent
-_HELPERS = frozenset({"runner", "report"})
-"""So are all whose name begins with `bench_`."""
+_OPTIONS = frozenset({"name", "quick", "json", "out"})
+_HELPER_PREFIXES = ("bench_", "analytics_")
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    return sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem not in _HELPERS and path.stem[:6] != "bench_")
+    found = (path for path in _FOLDER.glob("*.py") if not path.stem.startswith(_HELPER_PREFIXES))
+    return sorted(path.stem for path in found if "\ndef run(" in path.read_text(encoding="utf-8"))
 
 
 def main() -> int:
@@ -31,18 +34,26 @@ def main() -> int:
     parser.add_argument("name", choices=names(), help="which benchmark")
     parser.add_argument("--quick", action="store_true", help="end within 50 s; fewer samples")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON object there, too")
+    chosen = next((word for word in sys.argv[1:] if word in names()), None)
+    module = importlib.import_module(chosen) if chosen else None
+    if hasattr(module, "arguments"):
+        module.arguments(parser)
     asked = parser.parse_args()
+    own = {name: value for name, value in vars(asked).items() if name not in _OPTIONS}
     before = os.getloadavg()
-    outcome: Outcome = importlib.import_module(asked.name).run(asked.quick, _say)
+    outcome: Outcome = importlib.import_module(asked.name).run(asked.quick, _say, **own)
     load = {"before": [round(x, 2) for x in before], "after": [round(x, 2) for x in os.getloadavg()]}
+    whole = {
+        "bench": asked.name,
+        "machine": machine(),
+        "load": load,
+        "goals": [dataclasses.asdict(goal) for goal in outcome.goals],
+        "data": outcome.data,
+    }
+    if asked.out is not None:
+        asked.out.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     if asked.json:
-        whole = {
-            "bench": asked.name,
-            "machine": machine(),
-            "load": load,
-            "goals": [dataclasses.asdict(goal) for goal in outcome.goals],
-            "data": outcome.data,
-        }
         print(json.dumps(whole, indent=2))
     else:
         _show(outcome, load)

@@ -60,7 +60,7 @@ LEVELS = {
         "ota",
         "feed",
     ),
-    "<verb>": ("doctor", "info", "probe", "picture", "alerts", "notice"),
+    "<verb>": ("doctor", "info", "probe", "picture", "alerts", "notice", "alarms", "acknowledge"),
 }
 STRANGERS = ("weather/temperature", "weather/wishes", "homeassistant/sensor/x/config", "elsewhere", "$CONTROL/dynamic")
 DOCUMENT, BIRTH = "homeassistant/device/roost-coop-1/config", "homeassistant/status"
@@ -113,7 +113,9 @@ MAY_WRITE: dict[str, set[str]] = {
     "model-nest-pair-1": topics("=event", "=nest/scores/pair", "=nest/models/pair/state/1") | rest("nest"),
     "model-gate-champion": topics("=event", "=gate/scores/champion", "=gate/models/champion/state") | rest("gate"),
     "decoy-nest": role("decoy-nest") | rest("nest") | topics("=nest/receipts"),
-    "monitor": role("monitor") | topics("=nest/deadletter", "=gate/deadletter"),
+    "monitor": role("monitor")
+    | topics(*(f"={task}/{what}" for task in ("nest", "gate") for what in ("alarms", "alarm", "deadletter")))
+    | topics("=alarms", "=alarm", "=deadletter", "=response/alarms", "=response/acknowledge"),
     "capture-yard": role("capture-yard")
     | rest("nest")
     | topics("=nest/raw", "=yard/motion")
@@ -151,7 +153,10 @@ MAY_READ: dict[str, set[str]] = {
     "model-nest-pair-1": topics("=nest/input", "=nest/schedule"),
     "model-gate-champion": topics("=gate/input", "=gate/schedule"),
     "decoy-nest": topics("=nest/input", "nest/scores/", "nest/results/"),
-    "monitor": topics(*(f"{task}/{what}" for task in ("nest", "gate") for what in ("traces", "results/", "scores/"))),
+    "monitor": topics(
+        *(f"{task}/{what}" for task in ("nest", "gate") for what in ("traces", "input", "results/", "scores/", "models/"))
+    )
+    | topics("=event", "roles/", "=request/alarms", "=request/acknowledge"),
     "capture-yard": topics("=nest/results/yard", "=nest/receipts", "=roles/gateway")
     | topics("=request/picture", "=yard/detection/set"),
     "alerts": ANSWERS
@@ -175,7 +180,7 @@ MAY_READ: dict[str, set[str]] = {
         *(
             f"{task}/{what}"
             for task in ("nest", "gate")
-            for what in ("schedule", "models/", "input", "scores/", "results/")
+            for what in ("schedule", "models/", "input", "scores/", "results/", "alarms")
         )
     )
     | topics("=yard/motion", "=road/motion", "=request/ota"),

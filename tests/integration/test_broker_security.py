@@ -327,17 +327,17 @@ def test_who_may_not_read_a_topic_takes_its_part_of_a_share_all_the_same(
     run: Callable[..., Any], broker: SecuredBroker
 ) -> None:
     """What docs/broker.md says that Mosquitto 2.0 cannot keep anybody from; nothing of it is read, it is lost."""
-    taken: dict[str, list[bytes]] = {"model-nest-pair-1": [], "monitor": []}
+    taken: dict[str, list[bytes]] = {"model-nest-pair-1": [], "feed": []}
     source = "roost/coop-1/nest/input"
 
     def ear(user: str) -> Any:
         return (f"$share/pair/{source}", lambda delivery: taken[user].append(delivery.payload))
 
     async def main() -> None:
-        pair, monitor = access(broker, "model-nest-pair-1"), access(broker, "monitor")
+        pair, feed = access(broker, "model-nest-pair-1"), access(broker, "feed")
         async with (
             connected(pair, "a", ear("model-nest-pair-1")) as one,
-            connected(monitor, "b", ear("monitor")) as two,
+            connected(feed, "b", ear("feed")) as two,
         ):
             async with connected(access(broker, "injector-nest")) as injector:
                 for number in range(10):
@@ -346,5 +346,5 @@ def test_who_may_not_read_a_topic_takes_its_part_of_a_share_all_the_same(
             assert await refused(two, "elsewhere")
 
     run(main(), timeout=60)
-    assert taken["monitor"] == []
+    assert taken["feed"] == []
     assert 0 < len(taken["model-nest-pair-1"]) < 10

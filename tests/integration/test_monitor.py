@@ -279,7 +279,7 @@ def test_while_the_card_hangs_no_more_is_held_than_the_ring_may_have(tmp_path: P
             while not nest.monitor.counts["not-stored"]:
                 nest.trace(an_id(), "injector", name="x" * 200)
                 await asyncio.sleep(0)
-            held = sum(sum(map(len, one.parts.values())) for one in nest.monitor._fresh.values())
+            held = sum(sum(map(len, one.parts.values())) for one in nest.monitor.traces._fresh.values())
             assert held <= 100_000
             other.execute("ROLLBACK")
 

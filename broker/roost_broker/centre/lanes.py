@@ -26,7 +26,7 @@ FRAMES_BUCKET = "frames"
 GAP_LEVEL = "gap"
 """Last level of the topic under which a gateway tells that it dropped a range."""
 
-_DEVICE_LEVELS = frozenset({"availability", "info", "health", "event", "ota"})
+_DEVICE_LEVELS = frozenset({"availability", "info", "health", "event", "ota", "alarms", "alarm"})
 _NOT_MIRRORED = frozenset({"request"})
 
 
@@ -51,11 +51,11 @@ class Lane:
 
 _SENTENCES: dict[LaneName, str] = {
     "alerts": "Sightings, as people think of them.",
-    "devices": "What devices and their roles say of themselves: availability, versions, models, OTA, schedules.",
+    "devices": "What devices and their roles say of themselves: availability, models, OTA, schedules, alarms.",
     "results": "The official outcomes.",
     "inputs": "Requests exactly as the models received them.",
     "scores": "Every model's answers and refusals.",
-    "extras": "All else that is mirrored: suggestions, traces, alarms, dead letters, receipts, raw requests.",
+    "extras": "All else that is mirrored: suggestions, traces, dead letters, receipts, raw requests.",
 }
 LANES: dict[LaneName, Lane] = {name: Lane(name, rank, _SENTENCES[name]) for rank, name in enumerate(LANE_NAMES)}
 
@@ -87,7 +87,10 @@ def _lane_of_task(kind: str, length: int) -> LaneName:
     """Lane of `<task or camera>/<kind>/…`, `length` levels together."""
     if kind == "models" and length > 2:
         return "devices"
-    alone: dict[str, LaneName] = {"events": "alerts", "schedule": "devices", "input": "inputs"}
+    alone: dict[str, LaneName] = {
+        **{"events": "alerts", "schedule": "devices", "input": "inputs"},
+        **{"alarms": "devices", "alarm": "devices"},  # they are read where a link is metered, and behind no backlog
+    }
     followed: dict[str, LaneName] = {"results": "results", "scores": "scores"}
     return {2: alone, 3: followed}.get(length, {}).get(kind, "extras")
 

@@ -10,6 +10,7 @@ version does not know are ignored by the structs; whoever passes a message on pa
 uses `with_fields`), so unknown fields are kept.
 """
 
+from roost_broker.messages.alarm import Alarm, AlarmMarker, Alarms, AlarmSignal, OpenAlarm, Verdict
 from roost_broker.messages.desk import Ask, Reply
 from roost_broker.messages.device import (
     Alert,
@@ -81,6 +82,10 @@ __all__ = [
     "MAX_DEPTH",
     "MESSAGE_TYPES",
     "Agreement",
+    "Alarm",
+    "AlarmMarker",
+    "AlarmSignal",
+    "Alarms",
     "Alert",
     "Answer",
     "Ask",
@@ -112,6 +117,7 @@ __all__ = [
     "Motion",
     "Name",
     "Notice",
+    "OpenAlarm",
     "OtaLine",
     "OtaOrder",
     "OtaPhase",
@@ -142,6 +148,7 @@ __all__ = [
     "Trace",
     "Trial",
     "Usage",
+    "Verdict",
     "decode",
     "encode",
     "with_fields",

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from roost_broker.errors import Malformed
+from roost_broker.messages.alarm import Alarm, Alarms
 from roost_broker.messages.desk import Ask, Reply
 from roost_broker.messages.device import (
     Alert,
@@ -59,6 +60,8 @@ Message: TypeAlias = (
     | CameraStatus
     | Notice
     | StoreState
+    | Alarms
+    | Alarm
 )
 MESSAGE_TYPES: tuple[type[Struct], ...] = (
     Request,
@@ -88,6 +91,8 @@ MESSAGE_TYPES: tuple[type[Struct], ...] = (
     CameraStatus,
     Notice,
     StoreState,
+    Alarms,
+    Alarm,
 )
 
 _encoder = msgspec.json.Encoder()

@@ -20,6 +20,7 @@ from roost_broker.messages import Input, Issued, Provenance, Receipt, Request, R
 from roost_broker.room import Reserve, Room, keeper_counts, room_of
 from roost_broker.topics import CameraTopics, TaskTopics
 from roost_broker.tracing import Tracer, own_trace_parent, span
+from roost_edge.capture.figures import figures
 from roost_edge.capture.jpeg import jpeg_of
 from roost_edge.capture.request_log import OpenRequest, Outcome, RequestLog, no_room
 from roost_edge.capture.settings import CaptureSettings
@@ -114,7 +115,7 @@ class Asking:
                 clock="synced" if looks_synced(wall) else "unsynced",
             ),
             tags=tags,
-            input=Input(frame=reference),
+            input=Input(frame=reference, values={"picture": figures(frame)}),
         )
         payload = encode(request)
         self._log.accept(request, payload, accepted_wall_ms=wall // MS, forwarded=not self._awaits_gateway)

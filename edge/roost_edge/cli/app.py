@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from roost_edge.cli import (
+    alarms,
     broker,
     bundle,
     centre,
+    compare,
     completion,
     config,
     dataset,
@@ -18,6 +20,7 @@ from roost_edge.cli import (
     doctor,
     enrol,
     evaluate,
+    features,
     feed,
     firstboot,
     fleet,
@@ -31,10 +34,12 @@ from roost_edge.cli import (
     page,
     registry,
     replay,
+    report,
     rollout,
     run,
     schedule,
     state,
+    streams,
     trace,
     train,
     tune,
@@ -72,12 +77,17 @@ app.add_typer(rollout.app, name="rollout")
 app.add_typer(lifecycle.app, name="lifecycle")
 app.add_typer(units.app, name="units")
 app.add_typer(page.app, name="page")
+app.add_typer(alarms.app, name="alarms")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("decide", epilog=EXIT_CODES)(decide.decide)
 app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 app.command("replay", epilog=EXIT_CODES)(replay.replay)
 app.command("evaluate", epilog=EXIT_CODES)(evaluate.evaluate)
+app.command("compare", epilog=EXIT_CODES)(compare.compare)
+app.command("report", epilog=EXIT_CODES)(report.report)
 app.command("trace", epilog=EXIT_CODES)(trace.trace)
+app.command("streams", epilog=EXIT_CODES)(streams.streams)
+app.command("features", epilog=EXIT_CODES)(features.features)
 app.command("mirror", epilog=EXIT_CODES)(mirror.mirror)
 app.command("demo", context_settings=_PASS_ON, add_help_option=False)(demo.demo)
 app.command("firstboot", epilog=EXIT_CODES)(firstboot.firstboot)

@@ -13,7 +13,7 @@ from roost_edge.cli import output
 from roost_edge.cli.operator import DEFAULT_SETTINGS, SettingsFile
 from roost_edge.cli.output import EXIT_CODES, Json
 
-app = typer.Typer(no_args_is_help=True, help="The device's own web page: password, proposed settings.")
+app = typer.Typer(no_args_is_help=True, help="The device's own web page: password, token, proposed settings.")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -51,6 +51,28 @@ def password(
     elif generate:
         print(chosen)
     output.say(f"The page's password is set; its hash is in {path}.")
+
+
+@app.command(epilog=EXIT_CODES)
+def token(
+    settings: SettingsFile = DEFAULT_SETTINGS,
+    as_json: Json = False,
+) -> None:
+    """Make a token for a program that reads /metrics.
+
+    It is printed on stdout, once; only its hash is kept. The one before it ends. It opens /metrics of the page and
+    nothing else: `Authorization: Bearer TOKEN`, in Prometheus `authorization.credentials_file`.
+    """
+    from roost_edge.page import scraper_token
+    from roost_edge.settings import loading
+
+    path = loading.load(settings).layout.page / "metrics-token"
+    made = scraper_token.make(path)
+    if as_json:
+        output.data({"file": path, "token": made})
+    else:
+        print(made)
+    output.say(f"A program may read /metrics with it; its hash is in {path}.")
 
 
 @app.command(epilog=EXIT_CODES)

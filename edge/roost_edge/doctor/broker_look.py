@@ -18,6 +18,7 @@ from roost_broker.errors import Malformed, PeerError
 from roost_broker.headers import new_header
 from roost_broker.ids import new_id
 from roost_broker.messages import (
+    Alarms,
     Ask,
     Availability,
     ModelState,
@@ -47,6 +48,8 @@ class Look:
     availability: Availability | None = None
     ota: OtaState | None = None
     store: StoreState | None = None
+    alarms: dict[str, Alarms] = field(default_factory=dict)
+    """By task; the device's own under an empty name."""
     roles: dict[str, RoleState] = field(default_factory=dict)
     models: dict[tuple[str, str, int], ModelState] = field(default_factory=dict)
     schedules: dict[str, ScheduleSet] = field(default_factory=dict)
@@ -94,11 +97,13 @@ async def _look(settings: Settings, user: str, clock: Clock, patience: float) ->
             _keep(found, message, delivery.topic, settings)
 
     device = settings.topics
-    for topic in (device.availability, device.ota, device.store, device.all_roles, device.request("probe")):
+    retained = (device.availability, device.ota, device.store, device.alarms, device.all_roles)
+    for topic in (*retained, device.request("probe")):
         bus.subscribe(topic, heard)
     for task in settings.tasks:
         bus.subscribe(device.task(task).schedule, heard)
         bus.subscribe(device.task(task).all_model_states, heard)
+        bus.subscribe(device.task(task).alarms, heard)
     try:
         async with asyncio.timeout(broker.connect_timeout_s):
             await bus.start()
@@ -159,6 +164,8 @@ def _keep(found: Look, message: object, topic: str, settings: Settings) -> None:
             found.ota = message
         case StoreState():
             found.store = message
+        case Alarms():
+            found.alarms[message.task or ""] = message
         case ScheduleSet():
             found.schedules[_task(topic, settings)] = message
         case ModelState():

@@ -20,6 +20,7 @@ from roost_edge.doctor import (
     storage,
     stores,
     upstream,
+    watching,
 )
 from roost_edge.doctor.examining import Check
 from roost_edge.settings.device import Settings
@@ -50,6 +51,7 @@ def checks_of(settings: Settings) -> tuple[Check, ...]:
         Check("roles", broker.roles, limit_s=_BROKER_S),
         Check("versions", broker.versions, limit_s=_BROKER_S),
         *([Check("store", keeping.store, limit_s=_BROKER_S)] if settings.tasks else []),
+        *([Check("analytics", watching.analytics, limit_s=_BROKER_S)] if _watches(settings) else []),
         *_of_tasks(settings),
         *_of_cameras(settings),
         *([Check("ota", upstream.ota, limit_s=_BROKER_S)] if settings.ota is not None and settings.lines else []),
@@ -57,6 +59,10 @@ def checks_of(settings: Settings) -> tuple[Check, ...]:
         *([Check("feed", feed.feed, limit_s=_BROKER_S)] if settings.feed is not None else []),
         *([Check("page", page.page)] if settings.page is not None else []),
     )
+
+
+def _watches(settings: Settings) -> bool:
+    return bool(settings.tasks) and settings.analytics.enabled
 
 
 def _of_tasks(settings: Settings) -> list[Check]:

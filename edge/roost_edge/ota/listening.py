@@ -5,7 +5,7 @@ from typing import Any
 
 from roost_broker.bus import Delivery
 from roost_broker.clock import MS, Clock
-from roost_broker.messages import Declined, ModelState, Request, Result, Score
+from roost_broker.messages import Alarms, Declined, ModelState, Request, Result, Score
 from roost_edge.ota import events as e
 from roost_edge.ota.lines import SLOTS, Line, Slot
 from roost_edge.ota.standing import Standing
@@ -86,6 +86,14 @@ class TaskEar:
                 counter.score(message.model, message.request_id, message.outputs[0].label, message.compute_ms)
             elif isinstance(message, Declined):
                 counter.declined(message.model, message.request_id, message.reason)
+
+    def alarms(self, message: Any, _delivery: Delivery) -> None:
+        """What the monitor finds strange here. What it blames on world, camera, clock or link is no bundle's."""
+        for one in message.open if isinstance(message, Alarms) else ():
+            if one.verdict == "model":
+                models = {part.about for part in one.signals if part.subject == "model"}
+                for counter in self.counters.values():
+                    counter.alarm(one.alarm_id, models, one.opened_at)
 
     def result(self, message: Any, _delivery: Delivery) -> None:
         """What was official."""

@@ -174,6 +174,7 @@ class OtaAgent:
             self._bus.subscribe(topics.input, self._eared(self._counting(ear.request)), qos=0)
             self._bus.subscribe(topics.all_scores, self._eared(ear.score), qos=0)
             self._bus.subscribe(topics.all_results, self._eared(ear.result), qos=0)
+            self._bus.subscribe(topics.alarms, self._eared(ear.alarms))
         for camera in self._cameras:
             self._bus.subscribe(camera.motion, self._eared(self._motion))
         self._bus.subscribe(self._device.request("ota"), self._eared(self._order))

@@ -6,6 +6,7 @@ request that was not seen, or is forgotten, is counted by name and otherwise lef
 """
 
 from collections import Counter, OrderedDict, deque
+from collections.abc import Collection
 
 from roost_broker.clock import SECOND
 from roost_broker.messages import Agreement, Trial
@@ -18,6 +19,7 @@ MAX_AGE_NS = 300 * SECOND
 MAX_LABELS = 32
 NEWEST = 512
 """Answers of which the times are kept."""
+MAX_ALARMS = 1_000
 
 
 class _Tally:
@@ -31,6 +33,7 @@ class _Tally:
         self.agreements: dict[str, list[int]] = {}
         self.compute_ms: deque[float] = deque(maxlen=NEWEST)
         self.labels: Counter[str] = Counter()
+        self.alarms: set[str] = set()
 
 
 class _Open:
@@ -133,6 +136,12 @@ class TrialCounter:
         if slot in one.asked and slot in self._tallies:
             self._tallies[slot].counts["official"] += 1
 
+    def alarm(self, alarm_id: str, models: Collection[str], opened_ms: int) -> None:
+        """The monitor's verdict on something strange is `model`, and these take part; told again, it counts once."""
+        for slot, tally in self._tallies.items():
+            if self._line.name(slot) in models and opened_ms >= tally.since_ms and len(tally.alarms) < MAX_ALARMS:
+                tally.alarms.add(alarm_id)
+
     def tally(self, slot: Slot) -> tuple[str, int, int, int] | None:
         """Digest, requests, answered, restarts."""
         tally = self._tallies.get(slot)
@@ -158,6 +167,7 @@ class TrialCounter:
             declined=tally.counts["declined"],
             official=tally.counts["official"],
             restarts=tally.counts["restarts"],
+            alarms=len(tally.alarms),
             agreements=[Agreement(model=model, same=same, of=of) for model, (same, of) in tally.agreements.items()],
             p50_ms=_quantile(times, 0.5),
             p99_ms=_quantile(times, 0.99),

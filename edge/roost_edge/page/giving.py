@@ -16,6 +16,7 @@ from roost_rendezvous.proxy.refused import Refused
 
 _STATIC = {
     "page.css": "text/css",
+    "plots.css": "text/css",
     "page.js": "text/javascript",
     "areas.js": "text/javascript",
     "roost.svg": "image/svg+xml",
@@ -76,4 +77,6 @@ class Giving:
 
 
 def _static(name: str) -> bytes:
+    if name == "plots.css":  # the same in reports
+        return resources.files("roost_rendezvous.analytics.faces").joinpath(name).read_bytes()
     return resources.files(__package__ or "").joinpath("static", name).read_bytes()

@@ -3,11 +3,13 @@
 from aiohttp import web
 
 from roost_edge.page.changing import Changing
+from roost_edge.page.drifting import Drifting
 from roost_edge.page.giving import Giving
 from roost_edge.page.house import House
 from roost_edge.page.listening import Listening, Sender
 from roost_edge.page.live import Live
 from roost_edge.page.looking import Looking
+from roost_edge.page.scraping import Scraping
 from roost_edge.page.visits import doorman, dressing
 from roost_rendezvous.proxy import replies
 from roost_rendezvous.proxy.front import guarding
@@ -20,7 +22,11 @@ def application(house: House, listening: Listening, sender: Sender, limits: Prox
     app = web.Application(middlewares=[guard, dressing(house), doorman(house)])
     changing, live = Changing(house, listening, sender, limits), Live(house, listening)
     looking = Looking(house, changing.examining)
-    routes = (*looking.routes(), *changing.routes(), *Giving(house).routes())
+    drifting = Drifting(house, listening, limits)
+    routes = (
+        *(*looking.routes(), *drifting.routes(), *changing.routes()),
+        *(*Giving(house).routes(), *Scraping(house).routes()),
+    )
     app.router.add_routes([*routes, web.get("/live", live.tell)])
 
     async def leave(_: web.Application) -> None:

@@ -15,6 +15,7 @@ from roost_edge.page import password
 from roost_edge.page.archive import ArchiveWindow
 from roost_edge.page.corrections import Corrections
 from roost_edge.page.door import Door
+from roost_edge.page.measuring import Measured
 from roost_edge.page.password import Hashed
 from roost_edge.page.pictures import Pictures
 from roost_edge.page.settings import PageSettings
@@ -39,7 +40,9 @@ class House:
         self.counts: Counter[str] = Counter()
         self.worker = Worker("page")
         self.view = View(tuple(settings.tasks), tuple(settings.cameras))
+        self.measured = Measured(clock.wall_ns())
         self.door = Door(idle_ns=own.session_hours * _HOUR_NS, most=own.max_sessions)
+        self.scraper_token = settings.layout.page / "metrics-token"
         self.pictures = Pictures(own.picture_cache_mb * 1_000_000)
         self.corrections = Corrections(settings.layout.page / "corrections.db", own.corrections_kept)
         self.file = SettingsFile(file, settings.layout.page / "proposed.toml")

@@ -12,15 +12,18 @@ from roost_broker.bus import Bus, Delivery
 from roost_broker.clock import MS, Clock
 from roost_broker.errors import Malformed, PeerError, QueueFull
 from roost_broker.headers import new_header
-from roost_broker.messages import Ask, Reply, encode
+from roost_broker.messages import Ask, JsonObject, Message, Reply, encode
 from roost_broker.topics import NodeTopics, last_level
 from roost_broker.worker import Worker
+from roost_edge.alarm_desk import Answer, read
 from roost_edge.doctor.findings import Report
 from roost_edge.page.corrections import Corrections, Waiting
+from roost_edge.page.measuring import Measured
 from roost_edge.page.view import View
 
 _log = logging.getLogger(__name__)
-_DOCTOR, _PICTURE = "doctor", "picture"
+_DOCTOR, _PICTURE, _ALARMS, _KNOWN = "doctor", "picture", "alarms", "acknowledge"
+_MONITOR_S = 3.0
 _TAKEN_S = 10.0
 _IN_FLIGHT = 32
 
@@ -28,8 +31,11 @@ _IN_FLIGHT = 32
 class Listening:
     """Subscribes what the page shows. `bus` is not started yet."""
 
-    def __init__(self, bus: Bus, device: NodeTopics, view: View, clock: Clock, counts: Counter[str]) -> None:
+    def __init__(
+        self, bus: Bus, device: NodeTopics, view: View, clock: Clock, counts: Counter[str], measured: Measured
+    ) -> None:
         self._bus = bus
+        self._measured = measured
         self._device = device
         self._view = view
         self._clock = clock
@@ -41,12 +47,14 @@ class Listening:
 
     def _subscribe(self) -> None:
         device = self._device
-        for topic in (device.availability, device.all_roles, device.event, device.ota, device.deadletter):
+        whole = (device.availability, device.all_roles, device.event, device.ota, device.deadletter, device.alarms)
+        for topic in whole:
             self._bus.subscribe(topic, partial(self._heard, ""))
-        self._bus.subscribe(device.response(_DOCTOR), self._answered)
+        for verb in (_DOCTOR, _ALARMS, _KNOWN):
+            self._bus.subscribe(device.response(verb), self._answered)
         for task in self._view.tasks:
             flow = device.task(task)
-            for topic in (flow.schedule, flow.all_model_states, flow.all_results, flow.deadletter):
+            for topic in (flow.schedule, flow.all_model_states, flow.all_results, flow.deadletter, flow.alarms):
                 self._bus.subscribe(topic, partial(self._heard, task))
         for name in self._view.cameras:
             camera = device.camera(name)
@@ -64,29 +72,39 @@ class Listening:
 
     async def examine(self, timeout_s: float) -> Report:
         """Ask the desk for the doctor's report. Raises `PeerError`."""
+        data = await self._ask(_DOCTOR, {}, timeout_s, "The desk")
+        try:
+            return msgspec.convert(data, Report)
+        except msgspec.ValidationError as error:
+            raise PeerError("The desk's answer cannot be read.", "Bring page and desk to one version.") from error
+
+    async def stands(self) -> Answer:
+        """Ask the monitor for its alarms and for how everything that it watches stands. Raises `PeerError`."""
+        return read(await self._ask(_ALARMS, {"standing": True}, _MONITOR_S, "The monitor"))
+
+    async def acknowledge(self, alarm: str) -> None:
+        """Tell the monitor that somebody knows of an alarm. Raises `PeerError`."""
+        await self._ask(_KNOWN, {"alarm": alarm, "by": "the page"}, _MONITOR_S, "The monitor")
+
+    async def _ask(self, verb: str, data: JsonObject, timeout_s: float, who: str) -> JsonObject:
         if not self._bus.connected:
             raise PeerError("The broker is not reachable, so nobody can be asked.", "On the device: roost doctor.")
         head = new_header(self._clock, self._device.node, "page")
         answer = self._answers[head.message_id] = asyncio.get_running_loop().create_future()
-        question = Ask(**head._asdict(), verb=_DOCTOR, transaction=head.message_id)
+        question = Ask(**head._asdict(), verb=verb, transaction=head.message_id, data=data)
         try:
             async with asyncio.timeout(timeout_s):
-                await self._bus.publish(self._device.request(_DOCTOR), encode(question))
-                reply = await answer
+                await self._bus.publish(self._device.request(verb), encode(question))
+                reply: Reply = await answer
         except TimeoutError:
-            raise PeerError(
-                f"The desk did not answer within {timeout_s:g} s.", "On the device: roost doctor."
-            ) from None
+            raise PeerError(f"{who} did not answer within {timeout_s:g} s.", "On the device: roost doctor.") from None
         except QueueFull as error:
             raise PeerError("Too much waits for the broker already.", "Ask again in a minute.") from error
         finally:
             del self._answers[head.message_id]
         if reply.status == "error":
             raise PeerError(reply.problem, reply.remedy)
-        try:
-            return msgspec.convert(reply.data, Report)
-        except msgspec.ValidationError as error:
-            raise PeerError("The desk's answer cannot be read.", "Bring page and desk to one version.") from error
+        return reply.data
 
     async def take_picture(self, camera: str) -> None:
         """Ask a camera for a picture now; it comes as every other does. Raises `PeerError`."""
@@ -122,11 +140,15 @@ class Listening:
             self._view.forget(last_level(delivery.topic), camera)
         else:
             try:
-                self._view.take(messages.decode(delivery.payload), task)
+                self._take(messages.decode(delivery.payload), task)
             except Malformed:
                 self._counts["unreadable"] += 1  # its reader's affair, who sends the dead letter
         if self._view.changes != before:
             self.note()
+
+    def _take(self, message: Message, task: str) -> None:
+        self._measured.take(message, task)
+        self._view.take(message, task)
 
 
 class Sender:

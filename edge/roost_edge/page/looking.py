@@ -9,14 +9,14 @@ from roost_broker.errors import Misuse, PeerError
 from roost_edge.page.archive import Found, Seen, Wanted
 from roost_edge.page.forms import is_hex, searched, wanted
 from roost_edge.page.house import House
-from roost_edge.page.views import alarms, doctor, gallery, models, now, requests
+from roost_edge.page.views import doctor, gallery, models, now, requests
 from roost_edge.page.views.markup import Html, el, joined, moment
 from roost_edge.page.visits import FORM, PASSWORD, answer
 from roost_rendezvous import schedule as schedules
 from roost_rendezvous.proxy.refused import Refused
 from roost_rendezvous.schedule import Schedule
 from roost_rendezvous.traces.knit import Knit, knit
-from roost_rendezvous.traces.store import RanOnTotal, TraceReader
+from roost_rendezvous.traces.store import TraceReader
 
 T = TypeVar("T")
 _RACES = 40
@@ -37,7 +37,6 @@ class Looking:
             web.get("/requests", self.requests),
             web.get("/requests/{request}", self.request),
             web.get("/models", self.models),
-            web.get("/alarms", self.alarms),
             web.get("/gallery", self.gallery),
             web.get("/gallery/{task}/{request}", self.one),
             web.get("/doctor", self.doctor),
@@ -111,7 +110,7 @@ class Looking:
         return answer(request, self._house, "Requests", note, shown, place="/requests", live=True)
 
     def _races(self) -> list[tuple[str, Knit]]:
-        return _with_traces(
+        return with_traces(
             self._house,
             lambda reader: [(one.task, knit(one.request_id, one.messages)) for one in reader.newest(_RACES)],
             [],
@@ -135,7 +134,7 @@ class Looking:
             return one.task, knit(one.request_id, one.messages)
 
         try:
-            found = _with_traces(self._house, look, None)
+            found = with_traces(self._house, look, None)
         except Misuse:
             found = None
         if found is not None:
@@ -172,31 +171,6 @@ class Looking:
             return schedules.parse(said.schedule) if said is not None else None
         except Misuse:
             return None  # the rendezvous refuses it too, and stays with the one before
-
-    async def alarms(self, request: web.Request) -> web.Response:
-        """Events, dead letters, waste, drift."""
-        house = self._house
-        waste = await house.worker.call(self._waste)
-        at, zone = house.now_ms, house.zone
-        return answer(
-            request,
-            house,
-            "Alarms",
-            now.wellness(house.concerns(), house.view.broker),
-            el("h2", "Events"),
-            alarms.events(list(house.view.events), at, zone),
-            el("h2", "Drift"),
-            alarms.drift(),
-            el("h2", "Work after the answer"),
-            alarms.waste(waste),
-            el("h2", "Messages that could not be read"),
-            alarms.letters(list(house.view.letters), at, zone),
-            place="/alarms",
-            live=True,
-        )
-
-    def _waste(self) -> list[RanOnTotal]:
-        return _with_traces(self._house, TraceReader.ran_on, [])
 
     async def gallery(self, request: web.Request) -> web.Response:
         """A search of the archive."""
@@ -249,7 +223,8 @@ class Looking:
         )
 
 
-def _with_traces(house: House, look: Callable[[TraceReader], T], otherwise: T) -> T:
+def with_traces(house: House, look: Callable[[TraceReader], T], otherwise: T) -> T:
+    """What `look` finds in the traces of this device; `otherwise` where none were ever kept."""
     if not house.settings.layout.traces.is_file():
         return otherwise
     reader = TraceReader(house.settings.layout.traces)

@@ -47,7 +47,7 @@ class WebPage:
             raise Misuse(f"The page would be open to everybody at {own.host}.", "Set a password: roost page password.")
         tls = _tls(own)
         self.house = house = House(settings, own, file, clock)
-        self._listening = Listening(bus, settings.topics, house.view, clock, house.counts)
+        self._listening = Listening(bus, settings.topics, house.view, clock, house.counts, house.measured)
         self._sender = Sender(bus, house.corrections, house.worker, house.counts)
         limits = ProxySettings(
             port=own.port,

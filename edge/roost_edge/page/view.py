@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from roost_broker.messages import (
+    Alarms,
     Alert,
     Availability,
     DeadLetter,
@@ -23,7 +24,9 @@ from roost_broker.messages import (
 )
 
 _MOST = 256
-"""States of models and of roles, each; a device with more is not believed."""
+"""States of roles; a device with more is not believed."""
+_MOST_MODELS = 2_000
+"""States of models: ten for each of a hundred tasks, and their replicas."""
 _NEWEST = 50
 """Sightings, events and results that are kept, each."""
 S = TypeVar("S", ModelState, RoleState)
@@ -47,6 +50,8 @@ class View:
     schedules: dict[str, ScheduleSet] = field(default_factory=dict)
     motions: dict[str, Motion] = field(default_factory=dict)
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    alarms: dict[str, Alarms] = field(default_factory=dict)
+    """Open alarms by task; of the device as a whole under an empty name."""
     alerts: "OrderedDict[str, Alert]" = field(default_factory=OrderedDict)
     """By id, the oldest first; each as it was said last."""
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=_NEWEST))
@@ -63,11 +68,13 @@ class View:
         """Something was said on one of the device's topics; `task`: it was one of this task's."""
         match message:
             case ModelState():
-                _put(self.models, (task, message.model, message.replica), message)
+                _put(self.models, (task, message.model, message.replica), message, _MOST_MODELS)
             case RoleState():
                 _put(self.roles, message.role, message)
             case ScheduleSet() if task in self.tasks:
                 self.schedules[task] = message
+            case Alarms() if task in ("", *self.tasks):
+                self.alarms[task] = message
             case Motion() if message.camera in self.cameras:
                 self.motions[message.camera] = message
             case Snapshot() if message.camera in self.cameras:
@@ -99,9 +106,9 @@ class View:
             self.changes += 1
 
 
-def _put(known: dict, key: object, message: S) -> None:  # type: ignore[type-arg]  # of two kinds of key
+def _put(known: dict, key: object, message: S, most: int = _MOST) -> None:  # type: ignore[type-arg]  # two kinds of key
     before = known.get(key)
-    if (before is None and len(known) < _MOST) or (before is not None and message.session >= before.session):
+    if (before is None and len(known) < most) or (before is not None and message.session >= before.session):
         known[key] = message
 
 

@@ -1,7 +1,8 @@
 """One visit: who it is, what he may, and how an answer of this page looks.
 
 1. Without a password everybody on this machine may look, and nobody may change anything.
-2. With one nothing is shown without a session but the login, what it is drawn with, and `/healthz`.
+2. With one nothing is shown without a session but the login, what it is drawn with, and `/healthz`; and `/metrics` to
+   a program that has its token.
 3. A form that changes something carries its session's token, or nothing happens.
 4. Every answer says that nothing comes from elsewhere, that nobody may frame it and that nothing is to be kept.
 """
@@ -14,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from roost_broker.errors import FrameUnavailable, Malformed, Misuse, RoostError
+from roost_edge.page import scraper_token
 from roost_edge.page.door import same
 from roost_edge.page.house import House
 from roost_edge.page.views import login
@@ -26,6 +28,7 @@ FORM: web.RequestKey[str] = web.RequestKey("form", str)
 """The session's token for forms; empty: no session."""
 PASSWORD: web.RequestKey[bool] = web.RequestKey("password", bool)
 _OPEN = ("/login", "/healthz")
+METRICS = "/metrics"
 _HEADERS = {
     "Server": "roost",
     "Content-Security-Policy": (
@@ -61,6 +64,8 @@ def doorman(house: House) -> Middleware:
         request[FORM] = session.form if session is not None else ""
         request[PASSWORD] = known is not None
         is_open = request.path in _OPEN or request.path.startswith("/static/")
+        if request.path == METRICS:  # a program has no session, but may have the token for this and nothing else
+            is_open = scraper_token.is_token(house.scraper_token, request.headers.get("Authorization", ""))
         if known is not None and session is None and not is_open:
             if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
                 raise web.HTTPSeeOther(f"/login?back={quote(request.path_qs, safe='')}")

@@ -14,6 +14,7 @@
     [store]                      what stays free of the card, and when its house-keeping is late
     [privacy]                    which model keeps pictures of people on the device, if this section is there
     [traces]                     which requests are traced, and how much of it is kept
+    [analytics]                  how often the monitor may be wrong, and how much it keeps
     [gateway]                    how messages reach the centre, if this section is there
     [ota]                        where new bundles come from, if this section is there
     [feed]                       what is shown to the public, and where, if this section is there
@@ -50,6 +51,7 @@ from roost_edge.privacy.settings import PrivacySettings
 from roost_edge.sources.settings import CameraSettings
 from roost_edge.units.settings import UnitSettings
 from roost_models.archive.settings import ArchiveSettings
+from roost_rendezvous.analytics.watch.settings import AnalyticsSettings
 from roost_rendezvous.injector.settings import StateValue
 from roost_rendezvous.proxy.settings import ProxySettings
 from roost_rendezvous.server.settings import ServerSettings
@@ -145,6 +147,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     proxy: ProxySettings | None = None
     """HTTP in front of the tasks, where this section is there (an empty one will do)."""
     traces: TraceSettings = field(default_factory=TraceSettings)
+    analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
     gateway: GatewaySettings | None = None
     """The gateway to the centre, where this section is there (an empty one reaches a centre on this machine)."""
     ota: OtaSettings | None = None
@@ -240,6 +243,11 @@ class DataLayout:
     def traces(self) -> Path:
         """The monitor's traces (SQLite)."""
         return self.data / "traces.db"
+
+    @property
+    def analytics(self) -> Path:
+        """What the monitor knows of what is normal: windows, readings, alarms (SQLite)."""
+        return self.data / "analytics"
 
     @property
     def bundles(self) -> Path:

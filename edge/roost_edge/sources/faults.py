@@ -10,9 +10,10 @@ from roost_broker.clock import SECOND
 class CameraFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One fault, from a frame or a moment on, for some frames or some time. Allowed where the node says `qa = true`."""
 
-    kind: Literal["hang", "drop", "freeze", "black", "garbage", "slow"]
+    kind: Literal["hang", "drop", "freeze", "black", "garbage", "slow", "blur", "turn"]
     """hang: nothing comes, and nothing wakes whoever waits. drop: it breaks, and cannot be opened meanwhile. freeze:
-    the same picture again and again. black: no light. garbage: noise. slow: each frame comes late."""
+    the same picture again and again. black: no light. garbage: noise. slow: each frame comes late. blur: a smeared
+    lens. turn: somebody knocked against it, and it hangs askew."""
     at_frame: int = 0
     """Begins with this frame, counted from 0 over the life of the process …"""
     at_s: float = 0.0
@@ -23,6 +24,10 @@ class CameraFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Lasts so many seconds after it first struck; 0: without end, or as `frames` says."""
     slow_ms: int = 1_000
     """slow: so much later."""
+    blur: float = 0.03
+    """blur: a point becomes a spot of this share of the picture's width."""
+    turn_deg: float = 90.0
+    """turn: by so many degrees, against the clock; what was not in the picture before is black."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -31,6 +36,8 @@ class CameraFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             ("frames", 0, 10**9),
             ("for_s", 0, 10**6),
             ("slow_ms", 1, 600_000),
+            ("blur", 0.001, 0.5),
+            ("turn_deg", -180, 180),
         ):
             value = getattr(self, name)
             if not low <= value <= high:

@@ -103,6 +103,43 @@ class FaultySource:
 def _picture(fault: CameraFault, like: Image, seed: int) -> Image:
     import numpy as np
 
-    if fault.kind == "black":
-        return np.zeros_like(like)
+    match fault.kind:
+        case "black":
+            return np.zeros_like(like)
+        case "blur":
+            return _blurred(like, max(1, round(fault.blur * like.shape[1] / 2)))
+        case "turn":
+            return _turned(like, fault.turn_deg)
     return np.random.default_rng(seed).integers(0, 256, like.shape, dtype=np.uint8)
+
+
+def _blurred(like: Image, radius: int) -> Image:
+    """The mean of a square, taken twice along each axis: nearly a Gaussian, without a library."""
+    import numpy as np
+
+    found = like.astype(np.float64)
+    for axis in (0, 1, 0, 1):
+        reach = min(radius, found.shape[axis] - 1)
+        padding = [(reach + 1, reach) if one == axis else (0, 0) for one in range(found.ndim)]
+        sums = np.cumsum(np.pad(found, padding, mode="edge"), axis=axis)
+        width = 2 * reach + 1
+        upper, lower = [slice(None)] * found.ndim, [slice(None)] * found.ndim
+        upper[axis], lower[axis] = slice(width, None), slice(None, -width)
+        found = (sums[tuple(upper)] - sums[tuple(lower)]) / width
+    return np.clip(np.rint(found), 0, 255).astype(np.uint8)
+
+
+def _turned(like: Image, degrees: float) -> Image:
+    """Around the middle; each pixel takes the nearest one of where it was."""
+    import numpy as np
+
+    height, width = like.shape[:2]
+    angle = np.deg2rad(degrees)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    y, x = y - (height - 1) / 2, x - (width - 1) / 2
+    from_x = np.rint(np.cos(angle) * x - np.sin(angle) * y + (width - 1) / 2).astype(np.int64)
+    from_y = np.rint(np.sin(angle) * x + np.cos(angle) * y + (height - 1) / 2).astype(np.int64)
+    there = (from_x >= 0) & (from_x < width) & (from_y >= 0) & (from_y < height)
+    found = like[np.clip(from_y, 0, height - 1), np.clip(from_x, 0, width - 1)]
+    found[~there] = 0
+    return np.asarray(found, dtype=np.uint8)

@@ -186,6 +186,10 @@ class ArchiveReader:
         row = self._db.execute("SELECT timestamp_ms FROM inputs ORDER BY arrival DESC LIMIT 1").fetchone()
         return None if row is None else int(row[0])
 
+    def tasks(self) -> list[str]:
+        """Every task of which there is an input."""
+        return [row[0] for row in self._db.execute("SELECT DISTINCT task FROM inputs ORDER BY 1").fetchall()]
+
     def count_inputs(self) -> int:
         """How many inputs there are."""
         return self._count("inputs")
@@ -205,8 +209,12 @@ class ArchiveReader:
         """The bytes of an input that a model saw, whichever attempt they were; None when they are not archived."""
         if saw is None or saw == item.saw:
             return item.payload
+        return self.variant(item.request_id, saw)
+
+    def variant(self, request_id: str, saw: str) -> bytes | None:
+        """The bytes of another attempt of a request; None when they are not archived."""
         row = self._db.execute(
-            "SELECT payload FROM variants WHERE saw = ? AND request_id = ?", (saw, item.request_id)
+            "SELECT payload FROM variants WHERE saw = ? AND request_id = ?", (saw, request_id)
         ).fetchone()
         return None if row is None else bytes(row[0])
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from roost_broker.messages import Output
+from roost_rendezvous.analytics.comparison import agreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,7 @@ def furthest(
     """Largest difference of any label's scores."""
     first = {output.label: output.score for output in one}
     second = {output.label: output.score for output in other}
-    apart = 0.0
-    for label in first.keys() | second.keys():
-        a, b = first.get(label), second.get(label)
-        if a is None and b is not None:
-            a = min(one[-1].score, b) if one and label in labels_one else 0.0
-        elif b is None and a is not None:
-            b = min(other[-1].score, a) if other and label in labels_other else 0.0
-        apart = max(apart, abs((a or 0.0) - (b or 0.0)))
-    return apart
+    return agreement.furthest(first, second, labels_one, labels_other)
 
 
 def _best(outputs: Sequence[Output]) -> str | None:

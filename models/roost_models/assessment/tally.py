@@ -18,7 +18,7 @@ from roost_models.assessment.report import (
     Side,
 )
 from roost_models.assessment.wire import Reply, Verdict
-from roost_models.binomial import mcnemar, upper_limit, wilson
+from roost_rendezvous.analytics.binomial import mcnemar, upper_limit, wilson
 
 SHARES = (0.01, 0.02, 0.1, 0.5)
 """Shares of a roll-out for which the bound is told."""

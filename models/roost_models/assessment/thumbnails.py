@@ -3,20 +3,29 @@
 import base64
 import io
 from collections.abc import Iterable
+from typing import Protocol
 
 from PIL import Image
 
 from roost_broker.errors import PeerError
 from roost_broker.frames import FrameStore
 from roost_broker.messages import FrameRef
-from roost_models.assessment.report import Differing
 from roost_models.inference.images import decode, shrink
 
 LONGEST = 360
 """Pixels of the longer side."""
 
 
-def thumbnails(differing: Iterable[Differing], frames: FrameStore) -> dict[str, str]:
+class Pictured(Protocol):
+    """Something about a request."""
+
+    @property
+    def frame(self) -> str:
+        """SHA-256 of its picture; empty for none."""
+        ...
+
+
+def thumbnails(differing: Iterable[Pictured], frames: FrameStore) -> dict[str, str]:
     """Data URLs by the SHA-256 of the frame; frames that are gone or damaged are left out."""
     found: dict[str, str] = {}
     for one in differing:

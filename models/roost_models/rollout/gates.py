@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from roost_models import binomial
 from roost_models.rollout import proportions
 from roost_models.rollout.evidence import Counts, Evidence
 from roost_models.rollout.planning import Step
 from roost_models.rollout.policy import Baseline, Policy
+from roost_rendezvous.analytics import binomial
 
 Verdict: TypeAlias = Literal["pass", "wait", "fail", "not judged"]
 ALL = "all devices"

@@ -18,9 +18,9 @@ from msgspec import Struct
 
 from roost_broker.errors import Misuse
 from roost_broker.shares import place
-from roost_models import binomial
 from roost_models.rollout import proportions
 from roost_models.rollout.policy import Baseline, Policy
+from roost_rendezvous.analytics import binomial
 
 DAY_S = 86_400.0
 _ROOM = 1.5

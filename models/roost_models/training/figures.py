@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from roost_models.binomial import wilson
+from roost_rendezvous.analytics.binomial import wilson
 
 
 class Share(Struct, frozen=True, kw_only=True):

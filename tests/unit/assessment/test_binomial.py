@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost_models.binomial import incomplete_beta, lower_limit, mcnemar, upper_limit, wilson
+from roost_rendezvous.analytics.binomial import incomplete_beta, lower_limit, mcnemar, upper_limit, wilson
 
 
 @st.composite

@@ -13,8 +13,8 @@ from roost_models.assessment.durations import Durations
 from roost_models.assessment.report import Assessment, Period
 from roost_models.assessment.tally import KEPT, About, Tally
 from roost_models.assessment.wire import Reply, Verdict
-from roost_models.binomial import upper_limit
 from roost_models.rollout.document import BundleRef
+from roost_rendezvous.analytics.binomial import upper_limit
 
 REPORT = Assessment(
     accepted=True,

@@ -180,7 +180,7 @@ def test_a_shell_that_asks_is_told_the_commands() -> None:
     assert {"complete", "config"} <= set(done.stdout.split())
 
 
-LONG = [("evaluate",), ("replay",), ("train",), ("tune",), ("centre", "replay"), ("label", "import")]
+LONG = [("evaluate",), ("compare",), ("replay",), ("train",), ("tune",), ("centre", "replay"), ("label", "import")]
 """Work whose end is known in advance, and minutes away."""
 
 

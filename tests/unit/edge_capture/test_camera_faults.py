@@ -61,6 +61,26 @@ def test_black_garbage_and_frozen_pictures_come_in_their_turn_and_then_the_scene
     assert np.array_equal(seen[5], seen[6])
 
 
+def test_a_smeared_lens_takes_the_edges_and_leaves_the_light() -> None:
+    (plain,), (seen,) = images(camera(), 1), images(camera(CameraFault(kind="blur", blur=0.1)), 1)
+    assert seen.shape == plain.shape
+    assert abs(float(seen.mean()) - float(plain.mean())) < 2
+    assert np.abs(np.diff(seen.astype(int), axis=1)).max() < np.abs(np.diff(plain.astype(int), axis=1)).max() / 3
+
+
+def test_a_turned_camera_shows_the_same_things_elsewhere() -> None:
+    (plain,) = images(camera(), 1)
+    (half,) = images(camera(CameraFault(kind="turn", turn_deg=180)), 1)
+    assert np.array_equal(half, plain[::-1, ::-1])
+    (quarter,) = images(camera(CameraFault(kind="turn", turn_deg=90)), 1)
+    assert quarter.shape == plain.shape
+    assert not quarter[:, 0].any(), "what was not in the picture before is black"
+    height, width = plain.shape[:2]
+    middle = quarter[:, (width - height) // 2 : (width + height) // 2]
+    turned = np.rot90(plain)[(width - height) // 2 : (width + height) // 2]
+    assert np.abs(middle.astype(int) - turned.astype(int)).mean() < 2
+
+
 def test_a_camera_that_drops_cannot_be_opened_until_its_time_is_over_and_its_own_time_goes_on() -> None:
     clock = VirtualClock()
     source = camera(CameraFault(kind="drop", at_frame=5, for_s=2), clock=clock)
@@ -85,7 +105,7 @@ def test_a_slow_camera_delivers_and_closing_wakes_it() -> None:
         assert waiting.result(timeout=60) is None
 
 
-@pytest.mark.parametrize("fields", [{"at_frame": -1}, {"for_s": float("nan")}, {"slow_ms": 0}])
+@pytest.mark.parametrize("fields", [{"at_frame": -1}, {"for_s": float("nan")}, {"slow_ms": 0}, {"blur": 2}])
 def test_faults_that_cannot_be_are_refused(fields: dict) -> None:
     with pytest.raises(ValueError, match="not between"):
         CameraFault(kind="drop", **fields)

@@ -156,3 +156,16 @@ def test_a_standing_cannot_point_to_an_empty_slot() -> None:
         Standing(active="b", slots={"a": content("a")})
     with pytest.raises(ValueError, match="cannot be fallback"):
         Standing(slots={"a": content("a")}, beside="fallback")
+
+
+def test_alarms_that_blame_a_slots_model_count_once_each_since_its_bundle_came() -> None:
+    made = counter()
+    for _ in range(2):  # the retained list is told again
+        made.alarm("01", {"champion-b"}, 5_000)
+    made.alarm("02", {"champion-b", "fast"}, 6_000)
+    made.alarm("03", {"champion-b"}, 500)  # of the bundle that lay there before
+    made.alarm("04", {"fast"}, 7_000)
+    new, old = made.trial("b"), made.trial("a")
+    assert new is not None
+    assert old is not None
+    assert (new.alarms, old.alarms) == (2, 0)

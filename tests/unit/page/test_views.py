@@ -5,7 +5,7 @@ from datetime import UTC
 
 from roost_broker.messages import Alert, ModelState, RoleState, Snapshot
 from roost_edge.page.view import View
-from roost_edge.page.views import alarms, models, now
+from roost_edge.page.views import models, now
 from roost_edge.page.views.waterfall import Axis, sentences, waterfall
 from roost_edge.page.wellness import concerns
 from roost_rendezvous import schedule
@@ -124,10 +124,6 @@ def test_the_schedule_is_drawn_from_when_each_may_answer() -> None:
     assert "any other" in drawing
     assert "default: unknown" in drawing
 
-
-def test_drift_is_said_not_to_be_there_instead_of_an_empty_chart() -> None:
-    assert "Not there yet" in alarms.drift()
-    assert "<svg" not in alarms.drift()
 
 
 def test_hostile_words_on_the_topics_stay_words() -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from roost_broker.errors import Misuse
 from roost_broker.shares import in_share
-from roost_models import binomial
 from roost_models.rollout import planning, proportions
 from roost_models.rollout.policy import Baseline, Policy
+from roost_rendezvous.analytics import binomial
 
 EXPECTED = Baseline(canary=0.93, previous=0.97)
 

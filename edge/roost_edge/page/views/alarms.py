@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from roost_broker.messages import DeadLetter, Event
-from roost_edge.page.views.markup import Html, cut, el, joined, moment, table
+from roost_edge.page.views.markup import Html, cut, el, moment, table
 from roost_rendezvous.traces.store import RanOnTotal
 from roost_rendezvous.traces.waterfall import duration
 
@@ -39,18 +39,3 @@ def waste(found: Sequence[RanOnTotal]) -> Html:
         for one in found
     )
     return table(("model", "task", "requests", "together", "longest"), rows)
-
-
-def drift() -> Html:
-    """Honest, until something watches."""
-    return joined(
-        el("p", "Not there yet: nothing on this device watches for drift, so there is nothing to show.", class_="none"),
-        el(
-            "p",
-            "What there is: the mix of labels of each model since it started, under Models; the archive by label "
-            "and score, under Gallery; and, at the centre, ",
-            el("code", "roost evaluate"),
-            ".",
-            class_="note",
-        ),
-    )

@@ -44,7 +44,7 @@ def document(frame: Frame, title: str, *content: Html, live: int | None = None, 
         el("meta", name="color-scheme", content="light dark"),
         el("title", f"{title} · {frame.node}"),
         el("link", rel="icon", href="/static/roost.svg", type="image/svg+xml"),
-        el("link", rel="stylesheet", href=f"/static/page.css?{frame.version}"),
+        *(el("link", rel="stylesheet", href=f"/static/{name}.css?{frame.version}") for name in ("page", "plots")),
         el("noscript", el("meta", http_equiv="refresh", content="10")) if live is not None else None,
         *(el("script", src=f"/static/{name}?{frame.version}", defer=True) for name in ("page.js", *scripts)),
     )

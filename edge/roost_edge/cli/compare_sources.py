@@ -1,0 +1,143 @@
+"""Where `roost compare` takes rows from: an archive, JSONL, CSV; and small pictures from the archive."""
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roost_broker.errors import Misuse
+
+if TYPE_CHECKING:
+    from roost_models.archive.cases import CaseSource
+    from roost_rendezvous.analytics.comparison.report import Drawn
+    from roost_rendezvous.analytics.rows import Row
+
+_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for; exactly one source."""
+
+    archive: Path | None
+    rows: Path | None
+    csv: Path | None
+    task: str
+    since_ms: int | None
+    until_ms: int | None
+    labels: Path | None
+    models: tuple[str, ...] = ()
+    """Columns of a CSV that are models for sure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows, and the archive that has the pictures, if it is one."""
+
+    rows: "Iterable[Row]"
+    archive: "CaseSource | None" = None
+
+    def pictures(self, drawn: "Iterable[Drawn]") -> dict[str, str]:
+        """Data URLs by the SHA-256 of the frame; none without an archive."""
+        if self.archive is None:
+            return {}
+        from roost_models.assessment.thumbnails import thumbnails
+
+        return thumbnails(drawn, self.archive.frames)
+
+
+@contextmanager
+def opened(wanted: Wanted) -> Iterator[Source]:
+    """Raises `Misuse` when not exactly one source is named, or it cannot be read."""
+    named = [one for one in (wanted.archive, wanted.rows, wanted.csv) if one is not None]
+    if len(named) != 1:
+        raise Misuse("Rows come from one place.", "Give one of --archive DIR, --rows FILE.jsonl, --csv FILE.csv.")
+    if wanted.archive is not None:
+        with _archive(wanted, wanted.archive) as source:
+            yield source
+    else:
+        yield Source(_chosen(_file(wanted), wanted))
+
+
+@contextmanager
+def _archive(wanted: Wanted, root: Path) -> "Iterator[Source]":
+    from roost_models.archive.cases import open_cases
+    from roost_models.comparison.rows import rows
+
+    archive = open_cases(root)
+    try:
+        task = wanted.task or _only_task(archive, root)
+        truth = _truth(wanted, task)
+        found = rows(archive, task=task, from_ms=wanted.since_ms, until_ms=wanted.until_ms, truth=truth)
+        yield Source(found, archive)
+    finally:
+        archive.close()
+
+
+def _only_task(archive: "CaseSource", root: Path) -> str:
+    """An archive of one task needs no `--task`."""
+    from roost_models.archive.reading import ArchiveReader
+    from roost_models.central.reading import CentralArchive
+
+    tasks = archive.tasks() if isinstance(archive, CentralArchive | ArchiveReader) else []
+    if len(tasks) != 1:
+        raise Misuse(
+            f"The archive {root} is of {len(tasks)} tasks{': ' if tasks else ''}{', '.join(tasks)}.",
+            "Name one with --task.",
+        )
+    return tasks[0]
+
+
+def _truth(wanted: Wanted, task: str) -> dict[str, str]:
+    if wanted.labels is None:
+        return {}
+    from roost_models.assessment.truth import read_truth
+
+    return read_truth(wanted.labels, task=task, everything=True).labels
+
+
+def _file(wanted: Wanted) -> "Iterator[Row]":
+    from roost_rendezvous.analytics.comparison import row_files
+
+    path = wanted.rows or wanted.csv
+    if path is None:
+        return
+    try:
+        if wanted.csv is not None:
+            csv.field_size_limit(row_files.LONGEST_LINE)
+            with path.open(encoding="utf-8-sig", newline="") as text:
+                yield from row_files.parse_csv(text, wanted.models)
+        elif str(path) == "-":
+            yield from row_files.parse(sys.stdin.buffer)
+        else:
+            with path.open("rb") as lines:
+                yield from row_files.parse(lines)
+    except FileNotFoundError as error:
+        raise Misuse(f"There is no file {path}.", "Name a file of rows.") from error
+    except UnicodeDecodeError as error:
+        raise Misuse(f"{path} is not UTF-8: {error}.", "Save it as UTF-8.") from error
+
+
+def _chosen(found: "Iterable[Row]", wanted: Wanted) -> "Iterator[Row]":
+    since = None if wanted.since_ms is None else wanted.since_ms * _MS
+    until = None if wanted.until_ms is None else wanted.until_ms * _MS
+    for row in found:
+        if wanted.task and row.task != wanted.task:
+            continue
+        if (since is None or row.at >= since) and (until is None or row.at < until):
+            yield row
+
+
+def moment_ms(text: str) -> int | None:
+    """A day or a moment in UTC; None for none. Raises `Misuse`."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Misuse(f"{text!r} is no moment.", "Write it as 2026-10-01 or 2026-10-01T06:00.") from error
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

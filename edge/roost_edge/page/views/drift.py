@@ -1,0 +1,93 @@
+"""What the monitor finds strange, and what it watches: alarms on a line of time, in words, and all signals. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+
+from roost_broker.clock import MS
+from roost_broker.messages import Alarms
+from roost_edge.alarm_desk import Answer, episode_of
+from roost_edge.page.views.frame import Frame, may_not, token
+from roost_edge.page.views.markup import Html, badge, cut, el, joined
+from roost_rendezvous.analytics.alarms.episode import Episode, Marker
+from roost_rendezvous.analytics.faces import telling
+from roost_rendezvous.analytics.faces.plots import alarms_plot
+from roost_rendezvous.analytics.faces.standing import standing_table
+from roost_rendezvous.monitor.standing_answer import heard
+
+_DAY_MS = 86_400_000
+_SHOWN = 20
+_SIGNALS = 5
+_GRADES = {"open": "bad", "acknowledged": "warn", "ended": "off"}
+
+
+def alarms(frame: Frame, lists: Mapping[str, Alarms], said: Answer | None, now_ms: int, zone: tzinfo | None) -> Html:
+    """The open ones from what is retained; with the monitor's answer the past ones too."""
+    found = {one.alarm_id: episode_of(one) for one in (said.alarms if said is not None else ())}
+    found |= {one.alarm_id: episode_of(one) for task in lists.values() for one in task.open}
+    if not lists and said is None:
+        return joined(
+            el("h2", "Alarms"),
+            el(
+                "p",
+                "The monitor has said nothing yet. It is the role `monitor`; with [analytics] off it watches nothing.",
+                class_="none",
+            ),
+        )
+    episodes = sorted(found.values(), key=lambda one: (one.state != "open", one.state == "ended", -one.opened))[:_SHOWN]
+    start = min([now_ms - 7 * _DAY_MS, *(one.opened // MS for one in episodes)]) * MS
+    marks = {(mark.at, mark.text): Marker(at=mark.at, text=mark.text) for one in episodes for mark in one.markers}
+    return joined(
+        el("h2", "Alarms"),
+        alarms_plot(episodes, start, now_ms * MS, zone, marks=list(marks.values())),
+        el("ol", (_episode(frame, one, zone) for one in episodes), class_="races") if episodes else None,
+        may_not(frame) if any(one.state == "open" for one in episodes) and not frame.form else None,
+        _able(lists),
+    )
+
+
+def watched(said: Answer | None, problem: str, zone: tzinfo | None) -> Html:
+    """Normal, now and how strange, of data and of operation."""
+    if said is None:
+        return el("p", f"Not known at the moment: {problem}", class_="none")
+    if not said.standing:
+        return el("p", cut(said.why_not, 200) or "Nothing is watched yet.", class_="none")
+    shown = standing_table(heard(said.standing), zone)
+    more = said.signals - len(said.standing)
+    note = el("p", f"{more:,} more signals are watched; they are as usual.", class_="note") if more > 0 else None
+    return joined(shown, note)
+
+
+def _episode(frame: Frame, one: Episode, zone: tzinfo | None) -> Html:
+    head, sentence, *rest = telling.episode(one, zone)
+    know = None
+    if one.state == "open" and frame.form:
+        know = el(
+            "form",
+            token(frame),
+            el("input", type="hidden", name="alarm", value=one.id),
+            el("button", "This is normal now", class_="quiet"),
+            method="post",
+            action="/alarms",
+        )
+    return el(
+        "li",
+        badge(_GRADES[one.state], one.state),
+        " ",
+        el("strong", cut(sentence, 240)),
+        el("br"),
+        el("span", cut(head.split("  ", 2)[-1], 120), class_="dim"),
+        el("ul", (el("li", cut(line.strip(), 240)) for line in rest[: _SIGNALS + 4])) if rest else None,
+        know,
+        id=f"alarm-{one.id}",
+    )
+
+
+def _able(lists: Mapping[str, Alarms]) -> Html | None:
+    """Whether there can be an alarm at all."""
+    lines: Iterable[str] = (
+        f"{task or 'The device'}: {said.able:,} of {said.signals:,} watched signals have enough history for an alarm."
+        + (f" {cut(said.why_not, 160)}" if said.why_not else "")
+        for task, said in sorted(lists.items())
+        if said.signals
+    )
+    return joined(*(el("p", line, class_="note") for line in lines))

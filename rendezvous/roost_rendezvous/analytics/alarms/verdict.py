@@ -1,0 +1,128 @@
+"""What changed: the model, the world, the camera, the clock or the link, from who moved and who did not. Pure.
+
+The canary is the witness (the book, ch. 3 and 7): it sees the same pictures and never changes. When a model moved and
+the canary did not, the model changed; when both moved, the world did. Before that, what lies nearer the beginning of
+the chain is asked: a clock that stepped makes every duration strange, a link that lost messages makes everything late,
+and a camera that was smeared changes its figures before any model speaks.
+
+The rules are tried in this order, and the first that fits gives the verdict; the reasons name the signals.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from roost_rendezvous.analytics.alarms.episode import Marker, Verdict
+from roost_rendezvous.analytics.reading import Signal, Subject
+
+SAME_TIME_NS = 15 * 60_000_000_000
+"""Monitors have windows; what began within so long of each other began at the same time."""
+_NAMED = 4
+
+
+class Mover(NamedTuple):
+    """A signal that is strange, and since when."""
+
+    signal: Signal
+    since: int
+
+
+class Judgement(NamedTuple):
+    """The verdict and its reasons, as sentences."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+
+def judge(moved: Sequence[Mover], quiet: Sequence[Signal], markers: Sequence[Marker] = ()) -> Judgement:
+    """`moved`: strangest first; `quiet`: known well enough and as usual; `markers`: done on purpose shortly before."""
+    by: dict[Subject, list[Mover]] = {}
+    for mover in moved:
+        by.setdefault(mover.signal.subject, []).append(mover)
+    for rule in (_clock, _link, _camera, _models, _without_models):
+        found = rule(by, quiet)
+        if found is not None:
+            return Judgement(found.verdict, found.reasons + _purpose(found.verdict, by, markers))
+    return Judgement("unknown", ("Nothing that moved says where it comes from.", *_purpose("unknown", by, markers)))
+
+
+def _clock(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
+    if not (clock := by.get("clock")):
+        return None
+    return Judgement("clock", (f"The clock stepped or drifts ({_names(clock)}); durations and rates follow it.",))
+
+
+def _link(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
+    if not (link := by.get("link")):
+        return None
+    return Judgement("link", (f"Messages come late or not at all ({_names(link)}).",))
+
+
+def _camera(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
+    eyes = by.get("camera", []) + by.get("input", [])
+    models = by.get("model", []) + by.get("canary", [])
+    if not eyes:
+        return None
+    first = min(mover.since for mover in eyes)
+    if not models:
+        return Judgement("camera", (f"What the camera gives has changed ({_names(eyes)}); no model has moved yet.",))
+    if not by.get("canary") and any(signal.subject == "canary" for signal in quiet):
+        return None  # the witness saw nothing: a chance companion, or a model with an eye for what does not matter
+    if by.get("camera") or first <= min(mover.since for mover in models) + SAME_TIME_NS:
+        said = f"What the camera gives moved first ({_names(eyes)}), then what models make of it ({_names(models)})."
+        return Judgement("camera", (said,))
+    return None
+
+
+def _models(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
+    models, canary = by.get("model", []), by.get("canary", [])
+    witness = [signal for signal in quiet if signal.subject == "canary"]
+    if models and canary:
+        return Judgement("world", (f"The canary moved too ({_names(canary)}): it never changes, so the world did.",))
+    if canary:
+        said = (
+            f"Only the canary moved ({_names(canary)}), and it never changes; the models have learnt to live with it."
+        )
+        return Judgement("world", (said,))
+    if not models:
+        return None
+    who = sorted({mover.signal.of for mover in models if mover.signal.of})
+    named = " and ".join(who[:_NAMED]) or "the model"
+    if witness:
+        said = f"{named} moved ({_names(models)}) and the canary, which sees the same, did not ({witness[0].name})."
+        return Judgement("model", (said,))
+    others = sorted({signal.of for signal in quiet if signal.subject == "model" and signal.of} - set(who))
+    if others:
+        said = f"{named} moved ({_names(models)}) and {' and '.join(others[:_NAMED])} did not."
+        return Judgement("model", (said, "No canary is known for long enough to be a better witness."))
+    return Judgement(
+        "unknown", (f"{named} moved ({_names(models)}); without a canary nobody can say whether the world did.",)
+    )
+
+
+def _without_models(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
+    outside = by.get("task", []) + by.get("state", [])
+    if outside:
+        said = f"No model moved; what comes in is different ({_names(outside)})."
+        return Judgement("world", (said,))
+    if device := by.get("device"):
+        return Judgement("unknown", (f"It is the device itself ({_names(device)}).",))
+    return None
+
+
+def _purpose(verdict: Verdict, by: dict[Subject, list[Mover]], markers: Sequence[Marker]) -> tuple[str, ...]:
+    """What was done on purpose shortly before, where it is about what moved."""
+    about = {mover.signal.of for mover in by.get("model", [])}
+    tasks = {mover.signal.task for movers in by.values() for mover in movers}
+    said = [
+        f"Shortly before: {marker.text}."
+        for marker in markers
+        if (not marker.task or marker.task in tasks)
+        and (not marker.model or marker.model in about or verdict != "model")
+    ]
+    return tuple(said[:_NAMED])
+
+
+def _names(movers: Sequence[Mover]) -> str:
+    names = list(dict.fromkeys(mover.signal.name for mover in movers))
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,6 @@
+"""Streams of events made from a seed."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
