@@ -242,10 +242,14 @@ def _poisson(draw: random.Random, mean: float) -> int:
 def _footprint() -> Figure:
     draw, hours = np.random.default_rng(2), 24 * 9
     at = np.sort(draw.integers(480_000 * HOUR, (480_000 + hours) * HOUR, 2_000 * hours)).tolist()
+    RateWatch(_SIGNAL).tick(at[0])  # what is loaded once is not a stream's
     tracemalloc.start()
-    watches = [RateWatch(_SIGNAL) for _ in range(3)]
+    watches = [RateWatch(_SIGNAL) for _ in range(20)]
     for watch in watches:
-        for moment in at[::400]:
+        for block in range(250):  # histories as full as they get
+            watch.history.add(block * 6 * HOUR, block / 7)
+            watch.silences.add(block * 6 * HOUR, block / 7)
+        for moment in at[::2_000]:
             watch.event(moment)
     size = tracemalloc.get_traced_memory()[0] / len(watches)
     tracemalloc.stop()

@@ -1,7 +1,9 @@
 """Shapes (G6, G7, G8; S2, K2, K4, S4, H4, O1, M8, C4): scenes with a known change, and the same scenes without.
 
 False alarms are counted on streams that did not change and told by the week at one observation a minute (10,080). The
-level is the one for a stream watched alone (`evidence.ALONE`), not fitted to a scene; `alarms` sets its own.
+level is the one for a stream watched alone (`evidence.ALONE`). It was chosen among six on the first scene (G7, seeds 0
+to 199, changed and not), so that G7 is no independent proof of it but for its null runs, whose seeds are others.
+`alarms` sets its own.
 """
 
 import sys
@@ -80,7 +82,7 @@ def _breed(runs: int) -> list[Figure]:
                 "the breed relabelled at sample 120: alarm by 130 in ≥ 90 % of seeds, null runs of 200 ≤ 1 %",
                 f"{timely} of {runs} by 130, median delay {median(delays) if delays else 0:g}; "
                 f"{vain} of {runs} null runs",
-                timely >= 0.9 * runs and vain <= max(1, 0.01 * runs) if low == 0.1 else None,
+                timely >= 0.9 * runs and vain <= max(1, 0.01 * runs),
                 f"{_weekly(vain, runs * LENGTH)}; {beside(changed, null, CHANGE, 10)}",
                 "history learnt within the same 200 samples; a share of low scores that were usual before costs "
                 "samples: ten zeros say less when three in ten always were",
@@ -204,14 +206,22 @@ def _latency(runs: int) -> list[Figure]:
     false = sum(at is not None for at in vain)
     said = f"{false} of {runs} null runs of {HISTORY:,}, {_weekly(false, runs * HISTORY)}"
     figures = []
-    for name, goal, make, within in (
-        ("H4", "1 % three times slower appears: alarm within 1,000", lambda s: durations(s, 1000, slow=0.01), 1000),
-        ("O1", "all 20 % longer: found before any SLA miss (SLA 2 s)", lambda s: durations(s, 1000, factor=1.2), 1000),
+    slow = "1 % three times slower appears: alarm within 1,000"
+    within = 1000
+    for name, goal, make, history in (
+        ("H4", slow, lambda s: durations(s, 1000, slow=0.01), HISTORY),
+        ("H4 short history", slow, lambda s: durations(s, 1000, slow=0.01), 3000),
+        (
+            "O1",
+            "all 20 % longer: found before any SLA miss (SLA 2 s)",
+            lambda s: durations(s, 1000, factor=1.2),
+            HISTORY,
+        ),
     ):
-        streams = [durations(100 + seed, HISTORY) + make(200 + seed) for seed in range(runs)]
+        streams = [durations(100 + seed, history) + make(200 + seed) for seed in range(runs)]
         found = [_first(latency_watch(STEP, "step"), values, LATENCY) for values in streams]
-        delays = [at - HISTORY + 1 for at in found if at is not None and at >= HISTORY]
-        null = [values[:HISTORY] for values in streams]
+        delays = [at - history + 1 for at in found if at is not None and at >= history]
+        null = [values[:history] for values in streams]
         figures.append(
             Figure(
                 name,
@@ -219,8 +229,8 @@ def _latency(runs: int) -> list[Figure]:
                 f"{len(delays)} of {runs}, median {median(delays) if delays else 0:g}, "
                 f"longest {max(delays, default=0)} requests",
                 len(delays) == runs and max(delays) <= within,
-                f"{said}; {beside(streams, null, HISTORY, within)}",
-                f"evidence {LATENCY:g}: at most one false alarm in 100,000 requests; history {HISTORY:,}; the longest "
+                f"{said}; {beside(streams, null, history, within)}",
+                f"evidence {LATENCY:g}: at most one false alarm in 100,000 requests; history {history:,}; the longest "
                 f"took {max(map(max, streams)):.0f} ms of an SLA of 2,000",
             )
         )

@@ -7,7 +7,7 @@ from bench_rehearsal_pool import Shot
 
 from roost_henhouse.relabelled import RIGHT, WRONG
 from roost_henhouse.truth import LABELS
-from roost_rendezvous.analytics.watch.observed import Asked, Decided, Observed, Said, Told
+from roost_rendezvous.analytics.watch.observed import Asked, Decided, Observed, Plain, Said, Told
 
 SECOND = 1_000_000_000
 BEGIN = 1_800_057_600 * SECOND
@@ -47,7 +47,8 @@ class Flow:
     def _heard(self, shot: Shot) -> Iterator[Observed]:
         number, at, chance = f"{self._run:08x}{self._number:024x}", self.now, self._chance
         tags = {"camera": "nest"}
-        frame = {"frame.bytes": float(shot.bytes), "frame.width": float(shot.width), "frame.height": float(shot.height)}
+        frame: dict[str, Plain] = {"frame.bytes": float(shot.bytes), "frame.width": float(shot.width)}
+        frame["frame.height"] = float(shot.height)
         yield Asked(at, f"{number}a", TASK, number, at, "", 0, 2_000, 1, tags, frame, {})
         told, answer = [], ("", "", 0.0)
         for name, model, version in (("champion", self.model, self.version), ("canary", "canary", "1.0.0")):

@@ -36,8 +36,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON object there, too")
     chosen = next((word for word in sys.argv[1:] if word in names()), None)
-    module = importlib.import_module(chosen) if chosen else None
-    if hasattr(module, "arguments"):
+    if chosen and hasattr(module := importlib.import_module(chosen), "arguments"):
         module.arguments(parser)
     asked = parser.parse_args()
     own = {name: value for name, value in vars(asked).items() if name not in _OPTIONS}

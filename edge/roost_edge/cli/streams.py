@@ -89,18 +89,11 @@ def _say(report: "StreamReport", *, looked: bool) -> None:
     print(output.table([head, *rows]))
     if report.variables:
         print()
-        head = ("variable", "task", "from", "said by", "read by")
-        print(
-            output.table(
-                [
-                    head,
-                    *(
-                        (one.name, one.task, one.source, ", ".join(one.producers) or "-", ", ".join(one.readers) or "-")
-                        for one in report.variables
-                    ),
-                ]
-            )
-        )
+        named = [
+            (one.name, one.task, one.source, ", ".join(one.producers) or "-", ", ".join(one.readers) or "-")
+            for one in report.variables
+        ]
+        print(output.table([("variable", "task", "from", "said by", "read by"), *named]))
     lookers = sorted({user for stream in report.streams for user in stream.onlookers})
     print(f"\nMay hear everything by their office: {', '.join(lookers) or 'nobody'}.")
     for finding in report.findings:

@@ -125,7 +125,6 @@ def test_the_schedule_is_drawn_from_when_each_may_answer() -> None:
     assert "default: unknown" in drawing
 
 
-
 def test_hostile_words_on_the_topics_stay_words() -> None:
     view = seen(role("desk", "failed", detail="<img src=x onerror=alert(1)>"))
     assert "<img" not in now.wellness(concerns(view, ROLES, MODELS), broker=True)

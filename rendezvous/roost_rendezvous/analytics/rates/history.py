@@ -9,7 +9,7 @@ mean excess over the k-th largest), so that one week of history gives a level fo
 """
 
 import math
-from collections import deque
+from array import array
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +47,7 @@ class OwnHistory:
 
     def __init__(self, policy: HistoryPolicy | None = None) -> None:
         self.policy = policy or HistoryPolicy()
-        self._blocks: deque[float] = deque(maxlen=self.policy.keep_blocks)
+        self._blocks = array("f")  # 4 bytes each; a list of floats takes 32
         self._block: int | None = None
         self._largest = 0.0
 
@@ -59,6 +59,7 @@ class OwnHistory:
         closed = block > self._block
         if closed:
             self._blocks.append(self._largest)
+            del self._blocks[: -self.policy.keep_blocks]
             self._block, self._largest = block, 0.0
         self._largest = max(self._largest, surprise)
         return closed
@@ -102,7 +103,6 @@ class OwnHistory:
         """What `snapshot` gave; blocks of another length are ignored."""
         if kept.get("block_ns") != self.policy.block_ns:
             return
-        self._blocks.clear()
-        self._blocks.extend(float(value) for value in kept.get("blocks", ()))
+        self._blocks = array("f", [float(value) for value in kept.get("blocks", ())][-self.policy.keep_blocks :])
         self._block = kept.get("block")
         self._largest = float(kept.get("largest", 0.0))

@@ -52,8 +52,8 @@ class Seasonal:
         self._least_per_hour = least_per_hour
         self._least_hours = least_hours
         self._profile = Profile()
-        self._logs: Floats = np.full(_RING, np.nan)
-        self._departures: Floats = np.zeros(_RING)
+        self._logs = np.full(_RING, np.nan, dtype=np.float32)
+        self._departures = np.zeros(_RING, dtype=np.float32)
         self._horizons = {
             ahead: Horizon(ahead, 3 + sum(lag >= ahead for lag in _LAGS)) for ahead in (NEXT_HOUR, NEXT_DAY)
         }
@@ -120,7 +120,7 @@ class Seasonal:
         """One, the day against the week, departures at the lags that are known by then, departure of a whole day."""
         day = [self._departures[(hour - lag) % _RING] for lag in range(ahead, ahead + 24)]
         lagged = [self._departures[(hour - lag) % _RING] for lag in _LAGS if lag >= ahead]
-        return np.asarray([1.0, self._profile.daily(hour) - usual, *lagged, sum(day) / 24.0])
+        return np.asarray([1.0, self._profile.daily(hour) - usual, *lagged, sum(day) / 24.0], dtype=np.float64)
 
     def _keep(self, hour: int, value: float, departure: float) -> None:
         self._logs[hour % _RING], self._departures[hour % _RING] = value, departure
@@ -131,8 +131,8 @@ class Seasonal:
             "next": self._next,
             "known": self.known,
             "mean": round(self.mean, 6),
-            "logs": plain(self._logs),
-            "departures": plain(self._departures),
+            "logs": plain(self._logs.astype(np.float64)),
+            "departures": plain(self._departures.astype(np.float64)),
             "profile": self._profile.snapshot(),
             "horizons": [horizon.snapshot() for horizon in self._horizons.values()],
         }
@@ -140,8 +140,8 @@ class Seasonal:
     def restore(self, kept: Mapping[str, Any]) -> None:
         """What `snapshot` gave."""
         self._next, self.known, self.mean = kept["next"], int(kept["known"]), float(kept["mean"])
-        self._logs = numbers(kept["logs"], _RING)
-        self._departures = np.nan_to_num(numbers(kept["departures"], _RING))
+        self._logs = numbers(kept["logs"], _RING).astype(np.float32)
+        self._departures = np.nan_to_num(numbers(kept["departures"], _RING)).astype(np.float32)
         self._profile.restore(kept["profile"])
         for horizon in kept["horizons"]:
             if horizon["ahead"] in self._horizons:

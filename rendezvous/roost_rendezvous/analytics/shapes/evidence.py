@@ -32,8 +32,8 @@ WEIGHTS = (0.2, 0.13, 0.06, 0.06, 0.13, 0.21, 0.21)
 """How much of the evidence each is given beforehand. Small changes take hundreds of observations whatever they are
 given; what a large one needs in tens depends on it."""
 ALONE = 3.5
-"""Where a single stream, watched by itself without `alarms`, is to be called strange: measured on streams of 200
-observations that did not change, fewer than one in a hundred gets there."""
+"""Where a single stream, watched by itself without `alarms`, is to be called strange: chosen so that of streams of 200
+independent observations that do not change about one in a hundred gets there."""
 RECENT = 50
 """How many of the newest observations are what a reading calls `now`."""
 HIGHEST = 1e9
