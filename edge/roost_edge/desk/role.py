@@ -11,19 +11,16 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, Protocol
 
-from roost_broker.bus import Bus, Delivery
+from roost_broker.bus import Bus
 from roost_broker.clock import Clock
-from roost_broker.deadletter import DeadLetters, RateLimit
-from roost_broker.errors import Malformed, QueueFull, RoostError
-from roost_broker.headers import new_header
-from roost_broker.messages import Reply, encode
+from roost_broker.errors import RoostError
 from roost_broker.presence import RolePresence
 from roost_broker.starting import started_before
 from roost_broker.topics import NodeTopics
-from roost_edge.desk.questions import Question, question, usable
+from roost_edge.desk.questions import Question
+from roost_edge.desk.replying import Replies
 from roost_edge.desk.settings import DeskSettings
 
 _log = logging.getLogger(__name__)
@@ -73,17 +70,16 @@ class Desk:
         self._clock = clock
         self._settings = settings or DeskSettings()
         self._role = role
-        self._letters = DeadLetters(bus, device.deadletter, role, clock, node=device.node)
-        self._rate = RateLimit(burst=50, per_s=10)
+        self._changed = asyncio.Event()
+        self._replies = Replies(bus, device, role, clock, self.counts, noted=self._changed.set)
         self._patients: list[Question] = []
         self._examining: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
         self._presence = RolePresence(bus, device, role, session=session, clock=clock, counts=lambda: self.counts)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`. Raises what makes the broker unreachable for good."""
-        for verb in VERBS:
-            self._bus.subscribe(self._device.request(verb), partial(self._asked, verb))
+        self._replies.listen("info", self._inform)
+        self._replies.listen("doctor", self._doctor)
         if self._beside is not None:
             self._beside.begin()
         self._presence.starting()
@@ -130,37 +126,15 @@ class Desk:
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
-    def _asked(self, verb: str, delivery: Delivery) -> None:
-        self._changed.set()
-        if delivery.retained:
-            self.counts["retained"] += 1
-            delivery.ack()
-            return
-        if not self._rate.take(self._clock.monotonic_ns()):
-            self.counts["too-many"] += 1
-            delivery.ack()
-            return
-        try:
-            asked = question(delivery, verb, self._device)
-        except Malformed as error:
-            self.counts["malformed"] += 1
-            back = usable(delivery.response_topic, self._device)
-            self._refuse(Question(verb, back=back, correlation=delivery.correlation_data), error)
-            self._letters.send(delivery, str(error))
-            return
-        delivery.ack()
-        self.counts[verb] += 1
-        if verb == "info":
-            self._answer(asked, self._about())
-        else:
-            self._doctor(asked)
+    def _inform(self, asked: Question) -> None:
+        self._replies.answer(asked, self._about())
 
     def _doctor(self, asked: Question) -> None:
         if self._patients and (
             asked.only != self._patients[0].only or len(self._patients) >= self._settings.max_waiting
         ):
             self.counts["busy"] += 1
-            self._refuse(asked, RoostError("The desk is busy with another examination.", _BUSY))
+            self._replies.refuse(asked, RoostError("The desk is busy with another examination.", _BUSY))
             return
         self._patients.append(asked)
         if len(self._patients) == 1:
@@ -174,40 +148,12 @@ class Desk:
             waiting = self._done()
             self.counts["failed"] += 1
             for asked in waiting:
-                self._refuse(asked, problem)
+                self._replies.refuse(asked, problem)
         else:
             for asked in self._done():
-                self._answer(asked, report)
+                self._replies.answer(asked, report)
         self._changed.set()
 
     def _done(self) -> list[Question]:
         waiting, self._patients = self._patients, []
         return waiting
-
-    # -- answers -----------------------------------------------------------------------------------------------------
-
-    def _answer(self, asked: Question, data: dict[str, Any]) -> None:
-        head = new_header(self._clock, self._device.node, self._role)._asdict()
-        self._publish(asked, Reply(**head, verb=asked.verb, transaction=asked.transaction, status="ok", data=data))
-
-    def _refuse(self, asked: Question, error: RoostError) -> None:
-        head = new_header(self._clock, self._device.node, self._role)._asdict()
-        reply = Reply(
-            **head,
-            verb=asked.verb,
-            transaction=asked.transaction,
-            status="error",
-            problem=error.problem[:1000],
-            remedy=error.remedy[:1000],
-        )
-        self._publish(asked, reply)
-
-    def _publish(self, asked: Question, reply: Reply) -> None:
-        try:
-            payload = encode(reply)
-            self._bus.publish(self._device.response(asked.verb), payload)
-            if asked.back:
-                self._bus.publish(asked.back, payload, correlation_data=asked.correlation)
-        except (QueueFull, Malformed) as error:
-            self.counts["unanswered"] += 1
-            _log.warning("a question could not be answered: %s", error)

@@ -194,8 +194,8 @@ def test_a_flood_of_rubbish_and_questions_is_bounded_and_the_desk_answers_on(run
             for number in range(300):
                 await clinic.asker.publish(DEVICE.request("info"), b"{" if number % 2 else b"")
             counts = clinic.desk.counts
-            assert counts["too-many"] > 100
-            assert counts["too-many"] + counts["info"] + counts["malformed"] == 300
+            assert counts["question-too-many"] > 100
+            assert counts["question-too-many"] + counts["asked-info"] + counts["question-malformed"] == 300
             assert len(clinic.of(Reply)) < 200
 
     run(main())
@@ -213,7 +213,7 @@ def test_a_retained_question_is_not_asked_anew_at_every_start(run: Callable[...,
         async with clinic.open():
             await clinic.ask("info", "1")
             await clinic.replies(1)
-            assert clinic.desk.counts["retained"] == 1
+            assert clinic.desk.counts["question-retained"] == 1
             assert clinic.examined == []
 
     run(main())
