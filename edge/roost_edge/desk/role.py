@@ -1,7 +1,8 @@
 """The desk: questions on `request/<verb>`, answers on `response/<verb>` with the question's transaction.
 
-1. `info` is answered at once. `doctor` is a child process; one at a time, and whoever asks the same meanwhile shares
-   its report. Who asks something else, or is one too many, is told that the desk is busy.
+1. `info` is answered at once; `picture` only where the camera is not there, for nobody else would. `doctor` is a child
+   process; one at a time, and whoever asks the same meanwhile shares its report. Who asks something else, or is one
+   too many, is told that the desk is busy.
 2. What cannot be read gets an answer that says so, and a dead letter, at a bounded rate.
 3. Asking changes nothing, and is forgotten when the desk ends: whoever asks waits for so long as he likes.
 """
@@ -24,7 +25,6 @@ from roost_edge.desk.replying import Replies
 from roost_edge.desk.settings import DeskSettings
 
 _log = logging.getLogger(__name__)
-VERBS = ("doctor", "info")
 _TELL_S = 2.0
 _LAST_WORD_S = 1.0
 _BUSY = "Ask again when the present examination is done: that takes seconds, or a minute on a small board."
@@ -59,9 +59,11 @@ class Desk:
         session: int,
         settings: DeskSettings | None = None,
         role: str = "desk",
+        cameras: Sequence[str] = (),
         beside: Beside | None = None,
     ) -> None:
         self._beside = beside
+        self._cameras = cameras
         self.counts: Counter[str] = Counter()
         self._bus = bus
         self._device = device
@@ -80,6 +82,7 @@ class Desk:
         """Work until `stop`. Raises what makes the broker unreachable for good."""
         self._replies.listen("info", self._inform)
         self._replies.listen("doctor", self._doctor)
+        self._replies.listen("picture", self._picture)
         if self._beside is not None:
             self._beside.begin()
         self._presence.starting()
@@ -128,6 +131,16 @@ class Desk:
 
     def _inform(self, asked: Question) -> None:
         self._replies.answer(asked, self._about())
+
+    def _picture(self, asked: Question) -> None:
+        """Each camera's own process answers for it; for one that is not there nobody else can."""
+        camera = asked.data.get("camera")
+        if (camera is None and self._cameras) or camera in self._cameras:
+            return
+        self.counts["no-such-camera"] += 1
+        there = f"There are: {', '.join(sorted(self._cameras))}." if self._cameras else "It has none."
+        name = f"no camera {str(camera)[:100]!r}" if camera is not None else "no camera"
+        self._replies.refuse(asked, RoostError(f"{self._device.node} has {name}.", there))
 
     def _doctor(self, asked: Question) -> None:
         if self._patients and (

@@ -38,6 +38,7 @@ class Clinic:
             clock=CLOCK,
             session=1,
             settings=DeskSettings(max_waiting=max_waiting),
+            cameras=("nest", "door"),
         )
 
     async def examine(self, only: Sequence[str]) -> dict[str, Any]:
@@ -138,6 +139,24 @@ def test_who_asks_the_same_meanwhile_shares_the_report_and_who_asks_otherwise_is
             await clinic.replies(5)
             assert clinic.examined == [(), ("storage",)]
             assert clinic.desk.counts["busy"] == 2
+
+    run(main())
+
+
+def test_a_picture_by_a_camera_that_is_not_there_is_refused_with_the_names_of_those_that_are(
+    run: Callable[..., Any],
+) -> None:
+    async def main() -> None:
+        async with Clinic().open() as clinic:
+            picture = DEVICE.request("picture")
+            clinic.asker.publish(picture, b'{"camera": "nest", "transaction": "there"}')
+            clinic.asker.publish(picture, b"")
+            clinic.asker.publish(picture, b'{"camera": "attic", "transaction": "gone"}')
+            (reply,) = await clinic.replies(1)
+            assert (reply.verb, reply.transaction, reply.status) == ("picture", "gone", "error")
+            assert "attic" in reply.problem
+            assert reply.remedy == "There are: door, nest."
+            assert clinic.desk.counts["asked-picture"] == 3
 
     run(main())
 
