@@ -242,7 +242,7 @@ def _ota(role: Role, household: Household) -> Sessions:
 def _desk(role: Role, household: Household) -> Sessions:
     """Answers for the device as a whole, and looks at all that is retained to do so."""
     device = household.device
-    verbs = ("doctor", "info")
+    verbs = ("doctor", "info", "picture")
     asked = read(*map(device.request, verbs))
     said = write(*map(device.response, verbs), device.store, device.deadletter)
     return {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roost_broker.centre import applying
-from roost_broker.centre.access import NatsUnreachable, connect
+from roost_broker.centre.access import NatsUnreachable, connect, hang_up
 from roost_broker.centre.layout import CentreLayout
 from roost_broker.centre.nats_server import NatsServer
 from roost_broker.centre.streams import plans
@@ -75,7 +75,7 @@ class CentreService:
             self._say(_sentence(archiver.status))
             return archiver.status
         finally:
-            await client.close()
+            await hang_up(client)
 
     async def _apply(self, client: "Client", stop: asyncio.Event) -> None:
         """A cluster that is only just starting has no leader yet: it is given a minute."""

@@ -38,5 +38,6 @@ def compose_desk(place: "Place", _fault: str) -> "Iterator[Shell]":
         session=place.session,
         settings=settings.desk,
         role=place.role.name,
+        cameras=tuple(settings.cameras),
         beside=store,
     )

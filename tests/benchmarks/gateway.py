@@ -28,11 +28,12 @@ from roost_broker.centre.streams import StreamSettings, plans
 from roost_broker.clock import SystemClock
 from roost_broker.gateway.outbox import Outbox
 from roost_broker.gateway.role import Gateway
-from roost_broker.gateway.rows import Arrival, Stamp
+from roost_broker.gateway.rows import Arrival
 from roost_broker.gateway.settings import GatewaySettings
 from roost_broker.headers import new_header
 from roost_broker.ids import new_id
 from roost_broker.messages import Alert, Input, Request, encode
+from roost_broker.moments import Stamp
 from roost_broker.mosquitto import MosquittoSettings, PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_broker.topics import NodeTopics

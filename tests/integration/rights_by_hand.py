@@ -135,7 +135,7 @@ MAY_WRITE: dict[str, set[str]] = {
     "gateway": role("gateway") | topics("=request/ota", "=nest/receipts", "=gate/receipts"),
     "ota": role("ota") | topics("=ota"),
     "ota.schedule": topics("=nest/schedule", "=gate/schedule"),
-    "desk": role("desk") | topics("=response/doctor", "=response/info", "=deadletter", "=store"),
+    "desk": role("desk") | topics("=response/doctor", "=response/info", "=response/picture", "=deadletter", "=store"),
     "desk.doctor": topics("=request/probe"),
     "watcher": set(),
     "weather": {"weather/temperature", "weather/wishes", "roost/coop-1/nest/suggestions"},
@@ -185,7 +185,7 @@ MAY_READ: dict[str, set[str]] = {
     )
     | topics("=yard/motion", "=road/motion", "=request/ota"),
     "ota.schedule": topics("=event", "=nest/schedule", "=gate/schedule", "roles/rendezvous-nest"),
-    "desk": topics("=request/doctor", "=request/info", "roles/"),
+    "desk": topics("=request/doctor", "=request/info", "=request/picture", "roles/"),
     "desk.doctor": topics(""),
     "watcher": {topic for topic in TOPICS if topic.startswith("roost/")},
     "weather": {"weather/wishes"},

@@ -20,13 +20,15 @@ NODE, SLA_MS = "promised", 2000
 QUICK = RestartPolicy(first_ns=20 * MS, ceiling_ns=SECOND, healthy_ns=10 * SECOND, jitter=0.5)
 
 
-def schedule(*steps: tuple[int, list[str]], task: str = "nest", ignore: tuple[str, ...] = ()) -> Schedule:
+def schedule(
+    *steps: tuple[int, list[str]], task: str = "nest", ignore: tuple[str, ...] = (), sla_ms: int = SLA_MS
+) -> Schedule:
     return schedules.parse(
         {
             "task": task,
-            "sla_ms": SLA_MS,
+            "sla_ms": sla_ms,
             "step": [{"after_ms": after, "accept": accept} for after, accept in steps],
-            "default": {"after_ms": 1600, "label": "unknown"},
+            "default": {"after_ms": sla_ms * 4 // 5, "label": "unknown"},
             "ignore": list(ignore),
         }
     )

@@ -23,7 +23,7 @@ from roost_edge.settings import loading
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no chromium is installed: the page is not worked")
 pytestmark = [pytest.mark.processes, pytest.mark.broker, needs_browser]
 DEVICE = NodeTopics("coop-1")
-TEXT = 'document.querySelector("main").textContent'
+TEXT = '(document.querySelector("main")?.textContent ?? "")'  # a page that only opens has none
 PHONE = {"width": 360, "height": 780, "deviceScaleFactor": 1, "mobile": True}
 
 

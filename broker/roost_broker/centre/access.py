@@ -145,3 +145,13 @@ async def connect(access: NatsAccess, *, name: str) -> "Client":
     client.options["max_reconnect_attempts"] = -1  # from now on for ever: a node that restarts is not given up
     client.options["reconnect_time_wait"] = 0.5
     return client
+
+
+async def hang_up(client: "Client") -> None:
+    """Close a connection of `connect` for good, also while it is being made again.
+
+    The library stops its attempts by cancelling them, and on Python 3.11 an attempt that is refused in that very moment
+    swallows the cancellation (asyncio.wait_for) and goes on for ever. So its patience ends first.
+    """
+    client.options["max_reconnect_attempts"] = 1
+    await client.close()

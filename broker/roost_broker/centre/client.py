@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from roost_broker.centre import credible
-from roost_broker.centre.access import NatsAccess, NatsUnreachable, connect
+from roost_broker.centre.access import NatsAccess, NatsUnreachable, connect, hang_up
 from roost_broker.centre.envelope import Down, Envelope, down_headers_of, headers_of
 from roost_broker.centre.lanes import LaneName, down_subject_of, lane_named, node_subjects, subject_of
 from roost_broker.centre.ordering import Orderer
@@ -73,7 +73,7 @@ class CentreClient:
 
     async def close(self) -> None:
         """Let go of the connection."""
-        await self._client.close()
+        await hang_up(self._client)
 
     async def put_down(self, topic: str, payload: bytes, *, retained: bool = False) -> int:
         """Say something on a topic of a device's broker; returns its number in the stream.

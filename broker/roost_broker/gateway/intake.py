@@ -18,10 +18,10 @@ from roost_broker.gateway.choosing import Choice
 from roost_broker.gateway.dispatch import URGENT
 from roost_broker.gateway.outbox import Added, Full, Outbox
 from roost_broker.gateway.reading import Taken, read_arrival
-from roost_broker.gateway.rows import Stamp
 from roost_broker.gateway.settings import GatewaySettings
 from roost_broker.headers import new_header
 from roost_broker.messages import Receipt, encode
+from roost_broker.moments import Stamp
 from roost_broker.receipts import GATEWAY
 from roost_broker.topics import NodeTopics
 from roost_broker.worker import Worker

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from roost_broker.centre.access import NatsAccess
+from roost_broker.centre.access import NatsAccess, hang_up
 from roost_broker.centre.envelope import LANE, OUTBOX, SEQ, TOPIC, Envelope, headers_of
 from roost_broker.centre.lanes import LANE_NAMES, LANES, LaneName, node_subjects, subject_of
 from roost_broker.centre.pulling import ConsumerGone, Pulled, Puller
@@ -349,4 +349,4 @@ async def _end(client: "Client") -> None:
     """Close a connection, whatever state it is in."""
     with contextlib.suppress(Exception):
         async with asyncio.timeout(1):
-            await client.close()
+            await hang_up(client)

@@ -31,8 +31,9 @@ from roost_broker.errors import PeerError
 from roost_broker.gateway import waiting_pictures
 from roost_broker.gateway.belonging import NODE_FACT
 from roost_broker.gateway.dispatch import LaneStanding
-from roost_broker.gateway.rows import Arrival, Row, Stamp, content_of, size_of
+from roost_broker.gateway.rows import Arrival, Row, content_of, size_of
 from roost_broker.gateway.waiting_pictures import WaitingPictures
+from roost_broker.moments import Stamp
 from roost_broker.transaction import Transaction
 
 _log = logging.getLogger(__name__)

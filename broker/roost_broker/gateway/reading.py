@@ -12,8 +12,9 @@ import msgspec
 from roost_broker.bus import Delivery
 from roost_broker.catalogue import entry_of
 from roost_broker.centre.lanes import LaneName
-from roost_broker.gateway.rows import Arrival, Stamp
+from roost_broker.gateway.rows import Arrival
 from roost_broker.messages import Digest, Id
+from roost_broker.moments import Stamp
 
 
 class _Frame(msgspec.Struct):

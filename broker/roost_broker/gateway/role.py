@@ -47,8 +47,9 @@ from roost_broker.gateway.intake import Intake
 from roost_broker.gateway.link import CentreLink
 from roost_broker.gateway.outbox import Added, Outbox
 from roost_broker.gateway.pictures import Pictures
-from roost_broker.gateway.rows import Row, Stamp, age_ms
+from roost_broker.gateway.rows import Row
 from roost_broker.gateway.settings import GatewaySettings
+from roost_broker.moments import Stamp, age_ns
 from roost_broker.presence import RolePresence
 from roost_broker.reconnect import ReconnectPolicy
 from roost_broker.starting import started_before
@@ -276,7 +277,7 @@ class Gateway:
     def _envelope(self, row: Row) -> Envelope:
         node = self._choice.node(row.topic)
         gap = row.gap_first is not None
-        late = age_ms(row.received, Stamp(self._boot, self._clock.monotonic_ns(), self._clock.wall_ns()))
+        late = age_ns(row.received, Stamp(self._boot, self._clock.monotonic_ns(), self._clock.wall_ns())) // MS
         marked = late > self._settings.late_ms
         self.counts["late"] += marked
         return Envelope(
@@ -361,7 +362,7 @@ class Gateway:
 
     def _state_counts(self) -> dict[str, int]:
         now = Stamp(self._boot, self._clock.monotonic_ns(), self._clock.wall_ns())
-        oldest = max((age_ms(row.received, now) for row in self._dispatcher.oldest()), default=0)
+        oldest = max((age_ns(row.received, now) for row in self._dispatcher.oldest()), default=0) // MS
         return {
             **self.counts,
             "link": int(self._link.up),

@@ -1,22 +1,13 @@
-"""One message in the outbox, and how old it is. Pure."""
+"""One message in the outbox. Pure."""
 
 import hashlib
 from dataclasses import dataclass
 
 from roost_broker.centre.lanes import LaneName
-from roost_broker.clock import MS, looks_synced
+from roost_broker.moments import Stamp
 
 ROW_OVERHEAD = 400
 """Bytes that a message takes beside topic and payload, on the card and on the wire, rounded up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """A moment as this device saw it: both clocks, and the boot without which the first means nothing."""
-
-    boot: str
-    monotonic_ns: int
-    wall_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +58,3 @@ def content_of(topic: str, payload: bytes) -> bytes:
 def size_of(topic: str, payload: bytes) -> int:
     """Bytes that a message is counted for in every budget."""
     return len(topic) + len(payload) + ROW_OVERHEAD
-
-
-def age_ms(received: Stamp, now: Stamp) -> int:
-    """How old a message is; never more than is certain.
-
-    Of an earlier boot only the wall clock can tell, when it was set both then and now; else at least the whole time
-    since this boot has passed.
-    """
-    if received.boot == now.boot:
-        return max(0, now.monotonic_ns - received.monotonic_ns) // MS
-    since_boot = now.monotonic_ns // MS
-    if looks_synced(received.wall_ns) and looks_synced(now.wall_ns):
-        return max(since_boot, (now.wall_ns - received.wall_ns) // MS)
-    return since_boot

@@ -8,11 +8,9 @@ Rules:
    bytes again: readers recognise the repetition by its message id.
 3. Bounded: beyond `max_waiting` updates go first, then the oldest. Alerts past their expiry go too. Both are counted.
 
-Standard `sqlite3`, not sqlite-utils: this process also runs on boards with 512 MB, and sqlite-utils brings numpy along.
 Not safe for use by two threads at the same time.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +18,9 @@ from typing import Literal
 
 import msgspec
 
-from roost_broker.clock import MS, SECOND, looks_synced
-from roost_broker.errors import PeerError
+from roost_broker.clock import SECOND
+from roost_broker.durable_database import open_durable
+from roost_broker.moments import Stamp, age_ns
 from roost_broker.transaction import Transaction
 from roost_edge.alerts.cameras import LastSeen
 from roost_edge.alerts.rules import RuleMemory
@@ -95,22 +94,8 @@ class Outbox:
     def __init__(self, path: Path, *, boot: str, max_waiting: int) -> None:
         self._boot = boot
         self._max_waiting = max_waiting
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The role calls from worker threads, one call at a time.
-        try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            try:
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=FULL")
-                self._db.executescript(_TABLES)
-            except BaseException:
-                self._db.close()
-                raise
-        except sqlite3.DatabaseError as error:
-            raise PeerError(
-                f"{path} cannot be used as the alerts' outbox: {error}.",
-                "Move the file away; alerts that waited in it are lost, everything else goes on.",
-            ) from error
+        lost = "alerts that waited in it are lost, everything else goes on"
+        self._db = open_durable(path, _TABLES, use="as the alerts' outbox", lost=lost)
 
     def close(self) -> None:
         """Close the file. What was committed stays."""
@@ -159,9 +144,9 @@ class Outbox:
             "SELECT seq, topic, payload, boot, monotonic_ns, wall_ns FROM waiting WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, limit),
         )
+        now = Stamp(self._boot, monotonic_ns, wall_ns)
         return tuple(
-            Waiting(seq, topic, payload, self._age_s(boot, monotonic_ns - then_monotonic, wall_ns, then_wall))
-            for seq, topic, payload, boot, then_monotonic, then_wall in rows
+            Waiting(seq, topic, payload, age_ns(Stamp(*then), now) / SECOND) for seq, topic, payload, *then in rows
         )
 
     def taken(self, seqs: Iterable[int]) -> None:
@@ -182,10 +167,3 @@ class Outbox:
             (surplus,),
         )
         return surplus
-
-    def _age_s(self, boot: str, monotonic_age: int, wall_now: int, wall_then: int) -> float:
-        if boot == self._boot:
-            return max(0, monotonic_age) / SECOND
-        if not (looks_synced(wall_then) and looks_synced(wall_now)):
-            return 0.0  # nobody can know: better an old alert than a lost one
-        return max(0, (wall_now - wall_then) // MS) / 1000

@@ -2,8 +2,9 @@
 
 from typing import Literal, TypeAlias
 
-from roost_broker.clock import MS, looks_synced
+from roost_broker.clock import MS
 from roost_broker.messages import Result
+from roost_broker.moments import wall_age_ns
 from roost_edge.alerts.sightings import ResultSeen
 
 Unusable: TypeAlias = Literal["no-camera", "unknown-camera"]
@@ -24,13 +25,7 @@ def read_result(result: Result, *, task: str, cameras: frozenset[str], wall_ns: 
         label=None if answer is None else answer.label,
         score=0.0 if answer is None else answer.score,
         at_ms=result.timestamp,
-        age_ns=_age_ns(result.timestamp, wall_ns),
+        age_ns=wall_age_ns(result.timestamp * MS, wall_ns),
         frame=None if result.input is None else result.input.frame,
         tags=result.tags,
     )
-
-
-def _age_ns(timestamp_ms: int, wall_ns: int) -> int:
-    """By the wall clock, the only one that outlives a boot; a clock that was not set makes nothing look old."""
-    then = timestamp_ms * MS
-    return max(0, wall_ns - then) if looks_synced(then) and looks_synced(wall_ns) else 0

@@ -63,7 +63,7 @@ def apply(
     --shrink: then the status is 1.
     """
     from roost_broker.centre import applying
-    from roost_broker.centre.access import connect
+    from roost_broker.centre.access import connect, hang_up
     from roost_broker.centre.streams import plans
 
     settings = settings_of(centre)
@@ -75,7 +75,7 @@ def apply(
                 await applying.forget_readers(client, plans(settings.streams))
             return await applying.apply(client, plans(settings.streams), shrink=shrink, dry_run=dry_run)
         finally:
-            await client.close()
+            await hang_up(client)
 
     steps = asyncio.run(work())
     if as_json:
@@ -137,7 +137,7 @@ def status(
 async def _stream_status(settings: Any, frames_read: int) -> "tuple[tuple[StreamStatus, ...], int]":
     """The streams, and how many frames the archive has not fetched yet."""
     from roost_broker.centre import applying
-    from roost_broker.centre.access import connect
+    from roost_broker.centre.access import connect, hang_up
     from roost_broker.centre.streams import FRAMES_META, FRAMES_STREAM, plans
 
     client = await connect(settings.access, name="roost-centre-status")
@@ -145,7 +145,7 @@ async def _stream_status(settings: Any, frames_read: int) -> "tuple[tuple[Stream
         found = await applying.status(client, [plan.name for plan in plans(settings.streams)])
         return found, await applying.behind(client, FRAMES_STREAM, FRAMES_META, frames_read)
     finally:
-        await client.close()
+        await hang_up(client)
 
 
 def _print_status(streams: "tuple[StreamStatus, ...]", frames: int, archive: "Overview") -> None:

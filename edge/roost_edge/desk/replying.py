@@ -18,14 +18,27 @@ _log = logging.getLogger(__name__)
 
 
 class Replies:
-    """One role's: takes questions at a bounded rate, and answers. What cannot be read is refused and put aside."""
+    """One role's: takes questions at a bounded rate, and answers. What cannot be read is refused and put aside.
 
-    def __init__(self, bus: Bus, device: NodeTopics, role: str, clock: Clock, counts: Counter[str]) -> None:
+    `noted` is called for every question, also for those that are not answered: `counts` has changed.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        device: NodeTopics,
+        role: str,
+        clock: Clock,
+        counts: Counter[str],
+        *,
+        noted: Callable[[], None] = lambda: None,
+    ) -> None:
         self._bus = bus
         self._device = device
         self._role = role
         self._clock = clock
         self._counts = counts
+        self._noted = noted
         self._letters = DeadLetters(bus, device.deadletter, role, clock, node=device.node)
         self._rate = RateLimit(burst=50, per_s=10)
 
@@ -52,6 +65,7 @@ class Replies:
         self._publish(asked, reply)
 
     def _asked(self, verb: str, work: Callable[[Question], None], delivery: Delivery) -> None:
+        self._noted()
         if delivery.retained:
             self._counts["question-retained"] += 1
             delivery.ack()

@@ -1,7 +1,8 @@
 """The desk: questions on `request/<verb>`, answers on `response/<verb>` with the question's transaction.
 
-1. `info` is answered at once. `doctor` is a child process; one at a time, and whoever asks the same meanwhile shares
-   its report. Who asks something else, or is one too many, is told that the desk is busy.
+1. `info` is answered at once; `picture` only where the camera is not there, for nobody else would. `doctor` is a child
+   process; one at a time, and whoever asks the same meanwhile shares its report. Who asks something else, or is one
+   too many, is told that the desk is busy.
 2. What cannot be read gets an answer that says so, and a dead letter, at a bounded rate.
 3. Asking changes nothing, and is forgotten when the desk ends: whoever asks waits for so long as he likes.
 """
@@ -11,23 +12,19 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, Protocol
 
-from roost_broker.bus import Bus, Delivery
+from roost_broker.bus import Bus
 from roost_broker.clock import Clock
-from roost_broker.deadletter import DeadLetters, RateLimit
-from roost_broker.errors import Malformed, QueueFull, RoostError
-from roost_broker.headers import new_header
-from roost_broker.messages import Reply, encode
+from roost_broker.errors import RoostError
 from roost_broker.presence import RolePresence
 from roost_broker.starting import started_before
 from roost_broker.topics import NodeTopics
-from roost_edge.desk.questions import Question, question, usable
+from roost_edge.desk.questions import Question
+from roost_edge.desk.replying import Replies
 from roost_edge.desk.settings import DeskSettings
 
 _log = logging.getLogger(__name__)
-VERBS = ("doctor", "info")
 _TELL_S = 2.0
 _LAST_WORD_S = 1.0
 _BUSY = "Ask again when the present examination is done: that takes seconds, or a minute on a small board."
@@ -62,9 +59,11 @@ class Desk:
         session: int,
         settings: DeskSettings | None = None,
         role: str = "desk",
+        cameras: Sequence[str] = (),
         beside: Beside | None = None,
     ) -> None:
         self._beside = beside
+        self._cameras = cameras
         self.counts: Counter[str] = Counter()
         self._bus = bus
         self._device = device
@@ -73,17 +72,17 @@ class Desk:
         self._clock = clock
         self._settings = settings or DeskSettings()
         self._role = role
-        self._letters = DeadLetters(bus, device.deadletter, role, clock, node=device.node)
-        self._rate = RateLimit(burst=50, per_s=10)
+        self._changed = asyncio.Event()
+        self._replies = Replies(bus, device, role, clock, self.counts, noted=self._changed.set)
         self._patients: list[Question] = []
         self._examining: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
         self._presence = RolePresence(bus, device, role, session=session, clock=clock, counts=lambda: self.counts)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`. Raises what makes the broker unreachable for good."""
-        for verb in VERBS:
-            self._bus.subscribe(self._device.request(verb), partial(self._asked, verb))
+        self._replies.listen("info", self._inform)
+        self._replies.listen("doctor", self._doctor)
+        self._replies.listen("picture", self._picture)
         if self._beside is not None:
             self._beside.begin()
         self._presence.starting()
@@ -130,37 +129,25 @@ class Desk:
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
-    def _asked(self, verb: str, delivery: Delivery) -> None:
-        self._changed.set()
-        if delivery.retained:
-            self.counts["retained"] += 1
-            delivery.ack()
+    def _inform(self, asked: Question) -> None:
+        self._replies.answer(asked, self._about())
+
+    def _picture(self, asked: Question) -> None:
+        """Each camera's own process answers for it; for one that is not there nobody else can."""
+        camera = asked.data.get("camera")
+        if (camera is None and self._cameras) or camera in self._cameras:
             return
-        if not self._rate.take(self._clock.monotonic_ns()):
-            self.counts["too-many"] += 1
-            delivery.ack()
-            return
-        try:
-            asked = question(delivery, verb, self._device)
-        except Malformed as error:
-            self.counts["malformed"] += 1
-            back = usable(delivery.response_topic, self._device)
-            self._refuse(Question(verb, back=back, correlation=delivery.correlation_data), error)
-            self._letters.send(delivery, str(error))
-            return
-        delivery.ack()
-        self.counts[verb] += 1
-        if verb == "info":
-            self._answer(asked, self._about())
-        else:
-            self._doctor(asked)
+        self.counts["no-such-camera"] += 1
+        there = f"There are: {', '.join(sorted(self._cameras))}." if self._cameras else "It has none."
+        name = f"no camera {str(camera)[:100]!r}" if camera is not None else "no camera"
+        self._replies.refuse(asked, RoostError(f"{self._device.node} has {name}.", there))
 
     def _doctor(self, asked: Question) -> None:
         if self._patients and (
             asked.only != self._patients[0].only or len(self._patients) >= self._settings.max_waiting
         ):
             self.counts["busy"] += 1
-            self._refuse(asked, RoostError("The desk is busy with another examination.", _BUSY))
+            self._replies.refuse(asked, RoostError("The desk is busy with another examination.", _BUSY))
             return
         self._patients.append(asked)
         if len(self._patients) == 1:
@@ -174,40 +161,12 @@ class Desk:
             waiting = self._done()
             self.counts["failed"] += 1
             for asked in waiting:
-                self._refuse(asked, problem)
+                self._replies.refuse(asked, problem)
         else:
             for asked in self._done():
-                self._answer(asked, report)
+                self._replies.answer(asked, report)
         self._changed.set()
 
     def _done(self) -> list[Question]:
         waiting, self._patients = self._patients, []
         return waiting
-
-    # -- answers -----------------------------------------------------------------------------------------------------
-
-    def _answer(self, asked: Question, data: dict[str, Any]) -> None:
-        head = new_header(self._clock, self._device.node, self._role)._asdict()
-        self._publish(asked, Reply(**head, verb=asked.verb, transaction=asked.transaction, status="ok", data=data))
-
-    def _refuse(self, asked: Question, error: RoostError) -> None:
-        head = new_header(self._clock, self._device.node, self._role)._asdict()
-        reply = Reply(
-            **head,
-            verb=asked.verb,
-            transaction=asked.transaction,
-            status="error",
-            problem=error.problem[:1000],
-            remedy=error.remedy[:1000],
-        )
-        self._publish(asked, reply)
-
-    def _publish(self, asked: Question, reply: Reply) -> None:
-        try:
-            payload = encode(reply)
-            self._bus.publish(self._device.response(asked.verb), payload)
-            if asked.back:
-                self._bus.publish(asked.back, payload, correlation_data=asked.correlation)
-        except (QueueFull, Malformed) as error:
-            self.counts["unanswered"] += 1
-            _log.warning("a question could not be answered: %s", error)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from roost_broker.clock import MS, looks_synced
+from roost_broker.clock import MS
 from roost_broker.messages import FrameRef, Result
+from roost_broker.moments import wall_age_ns
 
 BEST = 3
 """How many labels a post has, as @TensorChicken had."""
@@ -54,11 +55,5 @@ def read_result(result: Result, *, task: str, cameras: frozenset[str], wall_ns: 
         best=((answer.label, answer.score), *sorted(others, key=lambda one: -one[1])[: BEST - 1]),
         frame=frame,
         at_ms=result.timestamp,
-        age_ns=_age_ns(result.timestamp, wall_ns),
+        age_ns=wall_age_ns(result.timestamp * MS, wall_ns),
     )
-
-
-def _age_ns(timestamp_ms: int, wall_ns: int) -> int:
-    """By the wall clock, the only one that outlives a boot; a clock that was not set makes nothing look old."""
-    then = timestamp_ms * MS
-    return max(0, wall_ns - then) if looks_synced(then) and looks_synced(wall_ns) else 0

@@ -9,17 +9,16 @@ Rules:
 3. Bounded: beyond `max_waiting` answers go first, then the oldest; beyond `max_entries` old posts are forgotten with
    their pictures. All are counted.
 
-Standard `sqlite3`, not sqlite-utils: this process also runs on boards with 512 MB, and sqlite-utils brings numpy along.
 Not safe for use by two threads at the same time.
 """
 
-import sqlite3
 from pathlib import Path
 
 import msgspec
 
 from roost_broker.clock import MS, SECOND, Clock, looks_synced
-from roost_broker.errors import PeerError
+from roost_broker.durable_database import look_into, open_durable
+from roost_broker.moments import Stamp, age_ns
 from roost_broker.transaction import Transaction
 from roost_edge.feed.budget import MONTH_MS
 from roost_edge.feed.rows import Changes, Draft, Kept, Row
@@ -58,26 +57,8 @@ class Store:
         self._clock = clock
         self._boot = boot
         self._look = look
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The role calls from worker threads, one call at a time.
-        try:
-            place = f"{path.resolve().as_uri()}?mode={'ro' if look else 'rwc'}"
-            self.db = sqlite3.connect(place, uri=True, check_same_thread=False, isolation_level=None, timeout=10.0)
-            try:
-                if look:
-                    self.db.execute("SELECT count(*) FROM post")
-                    return
-                self.db.execute("PRAGMA journal_mode=WAL")
-                self.db.execute("PRAGMA synchronous=FULL")
-                self.db.executescript(_TABLES)
-            except BaseException:
-                self.db.close()
-                raise
-        except sqlite3.DatabaseError as error:
-            raise PeerError(
-                f"{path} cannot be used as the feed's memory: {error}.",
-                "Move the file away; posts that waited in it are lost, and its budget begins anew.",
-            ) from error
+        use, lost = "as the feed's memory", "posts that waited in it are lost, and its budget begins anew"
+        self.db = look_into(path, use=use, lost=lost) if look else open_durable(path, _TABLES, use=use, lost=lost)
 
     def close(self) -> None:
         """Close the file. What was committed stays."""
@@ -258,12 +239,7 @@ class Store:
 
     def _rows(self, rest: str, *values: object) -> tuple[Row, ...]:
         found = self.db.execute(f"SELECT {_COLUMNS} FROM post {rest}", values)  # noqa: S608  # our own words
-        return tuple(Row(*(*row[:16], bool(row[16]), self._age_s(*row[17:]))) for row in found.fetchall())
+        return tuple(Row(*(*row[:16], bool(row[16]), self._age_s(Stamp(*row[17:])))) for row in found.fetchall())
 
-    def _age_s(self, boot: str, monotonic_then: int, wall_then: int) -> float:
-        if boot == self._boot:
-            return max(0, self._clock.monotonic_ns() - monotonic_then) / SECOND
-        wall_now = self._clock.wall_ns()
-        if not (looks_synced(wall_then) and looks_synced(wall_now)):
-            return 0.0  # nobody can know: better an old post than a lost one
-        return max(0, wall_now - wall_then) / SECOND
+    def _age_s(self, then: Stamp) -> float:
+        return age_ns(then, Stamp(self._boot, self._clock.monotonic_ns(), self._clock.wall_ns())) / SECOND

@@ -6,16 +6,16 @@
    told twice, but the one whose service took it while the power was cut.
 3. Bounded: beyond `max_waiting` the oldest go; of those that are done the newest 1,000 ids are remembered.
 
-Standard `sqlite3`. Not safe for use by two threads at the same time.
+Not safe for use by two threads at the same time.
 """
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from roost_broker.clock import MS, SECOND, looks_synced
-from roost_broker.errors import PeerError
+from roost_broker.clock import SECOND
+from roost_broker.durable_database import open_durable
+from roost_broker.moments import Stamp, age_ns
 from roost_broker.transaction import Transaction
 
 _REMEMBERED = 1_000
@@ -44,21 +44,8 @@ class Queue:
     def __init__(self, path: Path, *, boot: str, max_waiting: int) -> None:
         self._boot = boot
         self._max_waiting = max_waiting
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            try:
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=FULL")
-                self._db.executescript(_TABLES)
-            except BaseException:
-                self._db.close()
-                raise
-        except sqlite3.DatabaseError as error:
-            raise PeerError(
-                f"{path} cannot be used for notices on their way: {error}.",
-                "Move the file away; what waited in it is lost, everything else goes on.",
-            ) from error
+        lost = "what waited in it is lost, everything else goes on"
+        self._db = open_durable(path, _TABLES, use="for notices on their way", lost=lost)
 
     def close(self) -> None:
         """Close the file. What was committed stays."""
@@ -83,11 +70,10 @@ class Queue:
     def waiting(self, *, monotonic_ns: int, wall_ns: int) -> tuple[Waiting, ...]:
         """All that wait, oldest first."""
         rows = self._db.execute("SELECT seq, body, told, boot, monotonic_ns, wall_ns FROM notice ORDER BY seq")
+        now = Stamp(self._boot, monotonic_ns, wall_ns)
         return tuple(
-            Waiting(
-                seq, body, frozenset(json.loads(told)), self._age_s(boot, monotonic_ns - since, wall_ns, wall_since)
-            )
-            for seq, body, told, boot, since, wall_since in rows
+            Waiting(seq, body, frozenset(json.loads(told)), age_ns(Stamp(*then), now) / SECOND)
+            for seq, body, told, *then in rows
         )
 
     def told(self, seq: int, keys: frozenset[str]) -> None:
@@ -106,10 +92,3 @@ class Queue:
 
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM notice").fetchone()[0])
-
-    def _age_s(self, boot: str, monotonic_age: int, wall_now: int, wall_then: int) -> float:
-        if boot == self._boot:
-            return max(0, monotonic_age) / SECOND
-        if not (looks_synced(wall_then) and looks_synced(wall_now)):
-            return 0.0  # nobody can know: better an old notice than a lost one
-        return max(0, (wall_now - wall_then) // MS) / 1000

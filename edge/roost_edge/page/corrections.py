@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from roost_broker.durable_database import open_durable
 from roost_broker.errors import PeerError
 from roost_broker.messages import Suggestion, encode
 from roost_broker.transaction import Transaction
@@ -24,7 +25,6 @@ CREATE TABLE IF NOT EXISTS correction (
 CREATE INDEX IF NOT EXISTS correction_of_request ON correction (request_id, seq);
 CREATE INDEX IF NOT EXISTS correction_waiting ON correction (seq) WHERE sent = 0;
 """
-_BUSY_S = 5.0
 
 
 class Correction(NamedTuple):
@@ -52,21 +52,8 @@ class Corrections:
     def __init__(self, path: Path, most: int) -> None:
         self._most = most
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
-            try:
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=FULL")
-                self._db.executescript(_TABLES)
-            except BaseException:
-                self._db.close()
-                raise
-        except sqlite3.Error as error:
-            raise PeerError(
-                f"{path} cannot be used for corrections: {error}.",
-                "Move the file away; corrections that waited in it are lost.",
-            ) from error
+        lost = "corrections that waited in it are lost"
+        self._db = open_durable(path, _TABLES, use="for corrections", lost=lost)
 
     def close(self) -> None:
         """Close the file."""

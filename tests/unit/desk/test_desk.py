@@ -38,6 +38,7 @@ class Clinic:
             clock=CLOCK,
             session=1,
             settings=DeskSettings(max_waiting=max_waiting),
+            cameras=("nest", "door"),
         )
 
     async def examine(self, only: Sequence[str]) -> dict[str, Any]:
@@ -142,6 +143,24 @@ def test_who_asks_the_same_meanwhile_shares_the_report_and_who_asks_otherwise_is
     run(main())
 
 
+def test_a_picture_by_a_camera_that_is_not_there_is_refused_with_the_names_of_those_that_are(
+    run: Callable[..., Any],
+) -> None:
+    async def main() -> None:
+        async with Clinic().open() as clinic:
+            picture = DEVICE.request("picture")
+            clinic.asker.publish(picture, b'{"camera": "nest", "transaction": "there"}')
+            clinic.asker.publish(picture, b"")
+            clinic.asker.publish(picture, b'{"camera": "attic", "transaction": "gone"}')
+            (reply,) = await clinic.replies(1)
+            assert (reply.verb, reply.transaction, reply.status) == ("picture", "gone", "error")
+            assert "attic" in reply.problem
+            assert reply.remedy == "There are: door, nest."
+            assert clinic.desk.counts["asked-picture"] == 3
+
+    run(main())
+
+
 def test_an_examination_that_fails_is_told_to_all_who_wait(run: Callable[..., Any]) -> None:
     async def main() -> None:
         async with Clinic().open() as clinic:
@@ -194,8 +213,8 @@ def test_a_flood_of_rubbish_and_questions_is_bounded_and_the_desk_answers_on(run
             for number in range(300):
                 await clinic.asker.publish(DEVICE.request("info"), b"{" if number % 2 else b"")
             counts = clinic.desk.counts
-            assert counts["too-many"] > 100
-            assert counts["too-many"] + counts["info"] + counts["malformed"] == 300
+            assert counts["question-too-many"] > 100
+            assert counts["question-too-many"] + counts["asked-info"] + counts["question-malformed"] == 300
             assert len(clinic.of(Reply)) < 200
 
     run(main())
@@ -213,7 +232,7 @@ def test_a_retained_question_is_not_asked_anew_at_every_start(run: Callable[...,
         async with clinic.open():
             await clinic.ask("info", "1")
             await clinic.replies(1)
-            assert clinic.desk.counts["retained"] == 1
+            assert clinic.desk.counts["question-retained"] == 1
             assert clinic.examined == []
 
     run(main())

@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from roost_broker.clock import SECOND
 from roost_broker.gateway.budget import TokenBucket, frame_is_wanted, frame_may_go, in_hours
-from roost_broker.gateway.rows import Stamp, age_ms
 from roost_broker.gateway.settings import GatewayFrames
 
 
@@ -54,15 +53,3 @@ def test_pictures_that_could_never_travel_are_not_noted() -> None:
     assert frame_is_wanted(GatewayFrames(send="alarmed"), alarmed=True)
     assert not frame_is_wanted(GatewayFrames(send="alarmed"), alarmed=False)
     assert frame_is_wanted(GatewayFrames(send="night"), alarmed=False)
-
-
-WALL = 1_800_000_000 * SECOND
-
-
-def test_the_age_within_a_boot_does_not_care_for_clock_steps() -> None:
-    assert age_ms(Stamp("a", 5 * SECOND, WALL), Stamp("a", 9 * SECOND, WALL - 86_400 * SECOND)) == 4000
-
-
-def test_the_age_over_a_boot_is_told_by_the_wall_clock_where_that_is_set() -> None:
-    assert age_ms(Stamp("a", 900 * SECOND, WALL), Stamp("b", SECOND, WALL + 60 * SECOND)) == 60_000
-    assert age_ms(Stamp("a", 900 * SECOND, 0), Stamp("b", 7 * SECOND, WALL)) == 7000, "since this boot at least"

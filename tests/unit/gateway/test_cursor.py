@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from roost_broker.clock import MS, SECOND
 from roost_broker.gateway.cursor import Cursor
-from roost_broker.gateway.rows import Row, Stamp
+from roost_broker.gateway.rows import Row
+from roost_broker.moments import Stamp
 
 STAMP = Stamp("boot", 0, 0)
 TIMEOUT = 100 * MS

@@ -27,8 +27,9 @@ from roost_broker.gateway.dispatch import (
     Settle,
     Stored,
 )
-from roost_broker.gateway.rows import Row, Stamp
+from roost_broker.gateway.rows import Row
 from roost_broker.gateway.settings import GatewayFrames, GatewaySettings
+from roost_broker.moments import Stamp
 
 STAMP = Stamp("boot", 0, 0)
 

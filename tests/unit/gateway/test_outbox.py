@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from roost_broker.centre.lanes import LANE_NAMES, LaneName
 from roost_broker.errors import PeerError
 from roost_broker.gateway.outbox import Full, Outbox
-from roost_broker.gateway.rows import Arrival, Stamp, content_of, size_of
+from roost_broker.gateway.rows import Arrival, content_of, size_of
+from roost_broker.moments import Stamp
 
 STAMP = Stamp("boot", 5, 7)
 TOPIC = "roost/n/t/input"
