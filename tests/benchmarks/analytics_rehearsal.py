@@ -39,7 +39,7 @@ _QUICK = AnalyticsSettings(
 
 
 class Run(NamedTuple):
-    """One story. `delay`: samples from the change to the alarm; None: there was none. The verdict is the alarm's own."""
+    """One story. `delay`: samples from the change to the alarm; None: none. The verdict is that of the call."""
 
     delay: int | None
     verdict: str
