@@ -154,7 +154,11 @@ MAY_READ: dict[str, set[str]] = {
     "model-gate-champion": topics("=gate/input", "=gate/schedule"),
     "decoy-nest": topics("=nest/input", "nest/scores/", "nest/results/"),
     "monitor": topics(
-        *(f"{task}/{what}" for task in ("nest", "gate") for what in ("traces", "input", "results/", "scores/", "models/"))
+        *(
+            f"{task}/{what}"
+            for task in ("nest", "gate")
+            for what in ("traces", "input", "results/", "scores/", "models/")
+        )
     )
     | topics("=event", "roles/", "=request/alarms", "=request/acknowledge"),
     "capture-yard": topics("=nest/results/yard", "=nest/receipts", "=roles/gateway")

@@ -33,7 +33,8 @@ def verdict(moved: list[tuple[Signal, int]], quiet: list[Signal]) -> str:
         ([(CHAMPION, 0), (CANARY, 2), (BRIGHTNESS, 120)], [], "world"),
         ([(FRAMES, 90), (CHAMPION, 0), (CANARY, 0)], [], "camera"),
         ([(BRIGHTNESS, 0)], [CHAMPION, CANARY], "camera"),
-        ([(CHAMPION, 0), (BRIGHTNESS, 10)], [CANARY], "model"),
+        ([(CHAMPION, 0), (BRIGHTNESS, 10)], [CANARY], "camera"),  # no model moves the camera's figures
+        ([(CHAMPION, 0), (BRIGHTNESS, 120)], [CANARY], "model"),
         ([(CHAMPION, 0), (CANARY, 0), (CLOCK, 1)], [], "clock"),
         ([(LINK, 0), (SEEN, 0), (CHAMPION, 5)], [CANARY], "link"),
         ([(SEEN, 0)], [CHAMPION, CANARY], "world"),

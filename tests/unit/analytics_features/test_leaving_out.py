@@ -31,7 +31,9 @@ def case(number: int) -> Case:
         return_address="r",
         deadline_ms=1,
         tags={"camera": "nest"},
-        input=Input(values={"weather": {"celsius": celsius, "fahrenheit": celsius * 1.8 + 32}, "list": [number * 11 % 17, 2]}),
+        input=Input(
+            values={"weather": {"celsius": celsius, "fahrenheit": celsius * 1.8 + 32}, "list": [number * 11 % 17, 2]}
+        ),
         state={"door": "open" if number % 3 else "shut", "moon": number % 5},
     )
     return Case(node="coop", task="nest", at_ms=request.timestamp, payload=b"", request=request)

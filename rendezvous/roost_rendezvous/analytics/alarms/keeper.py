@@ -25,6 +25,11 @@ _PART_NINES = 1.3
 _MOVED_NINES = 4.0
 """From here it has moved, whatever it did before and after; or if for an hour its urgency was so on average:"""
 _MOVED_LASTING = 1.0
+_COMPANION = 4.0
+"""What is so many times less urgent than the most urgent one is strange by chance: no verdict comes of it."""
+_WITNESS = 2.0
+"""So it is with witnesses beside the most urgent model: what moved both moves them about alike."""
+_WITNESSES = ("canary", "camera", "input")
 _STILL_LASTING = 1.5
 """While a signal of an episode is so on average over the last hour, the episode is not calm."""
 _BEGAN_LASTING = 0.8
@@ -204,9 +209,21 @@ class Keeper:
             first = running.parts[ranked[0]].urgency
             moved = [row for row in ranked if running.parts[row].urgency >= first / 2.0]
         quiet = [signals[int(row)] for row in look.rows if int(row) not in moved]
+        moved = self._beside(running, moved, signals)
         movers = [Mover(signals[row], running.parts[row].since) for row in moved]
         running.verdict, running.reasons = judge(movers, quiet, self._around(running))
         return f"{running.verdict} {moved[0]} {len(moved)}"
+
+    def _beside(self, running: Running, moved: list[int], signals: Sequence[Signal]) -> list[int]:
+        """Those of `moved` that are urgent enough beside the others to be evidence."""
+        urgent = {row: running.parts[row].urgency for row in moved}
+        models = max((urgent[row] for row in moved if signals[row].subject == "model"), default=0.0)
+        least = max(urgent.values()) / _COMPANION
+        return [
+            row
+            for row in moved
+            if urgent[row] >= (max(least, models / _WITNESS) if signals[row].subject in _WITNESSES else least)
+        ]
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-able."""

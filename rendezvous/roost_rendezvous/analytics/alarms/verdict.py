@@ -65,8 +65,6 @@ def _camera(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgemen
     first = min(mover.since for mover in eyes)
     if not models:
         return Judgement("camera", (f"What the camera gives has changed ({_names(eyes)}); no model has moved yet.",))
-    if not by.get("canary") and any(signal.subject == "canary" for signal in quiet):
-        return None  # the witness saw nothing: a chance companion, or a model with an eye for what does not matter
     if by.get("camera") or first <= min(mover.since for mover in models) + SAME_TIME_NS:
         said = f"What the camera gives moved first ({_names(eyes)}), then what models make of it ({_names(models)})."
         return Judgement("camera", (said,))
