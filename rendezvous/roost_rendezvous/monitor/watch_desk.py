@@ -5,7 +5,9 @@
 2. While the backlog of an absence comes in, or the broker is away, time stands still for the core: silence is not
    taken for a stop.
 3. What is to be told is noted in the journal first, and not told again when the same observations are handled again.
-4. A card that cannot be written costs the memory of the watch over a restart; it is counted, and all else goes on.
+4. An observation at which a detector fails is left out, counted and told; the same one would end the role again and
+   again. So it is with a look.
+5. A card that cannot be written costs the memory of the watch over a restart; it is counted, and all else goes on.
 """
 
 import asyncio
@@ -53,6 +55,8 @@ _OLDEST_NS = 24 * 3600 * SECOND
 _MOST_WAITING = 20_000
 """Observations that wait for a card that hangs; of more, the newest are not kept over a restart."""
 _PAUSE_S = 1.0
+_FAILURES_TOLD = 10
+"""In the log, with where it came from; all are counted."""
 
 
 class WatchDesk:
@@ -136,10 +140,12 @@ class WatchDesk:
     async def _again(self, observed: Sequence[bytes]) -> None:
         for number, body in enumerate(observed):
             try:
-                self._handle(unpack(body))
+                one = unpack(body)
             except Exception as error:  # noqa: BLE001 - whatever it is, it would end the role at every start again
                 self._counts["watch-unreadable"] += 1
-                _log.warning("an observation in the journal could not be handled again: %r", error)
+                _log.warning("an observation in the journal could not be read again: %r", error)
+            else:
+                self._handle(one)
             if number % 200 == 199:
                 await asyncio.sleep(0)
         self._rows = len(observed)
@@ -216,8 +222,29 @@ class WatchDesk:
         return True
 
     def _handle(self, one: Observed) -> None:
-        if self._core is not None:
-            self._heed(self._core.handle(one))
+        if self._core is None:
+            return
+        try:
+            told = self._core.handle(one)
+        except Exception as error:  # noqa: BLE001 - rule 4
+            self._failed(f"at {type(one).__name__}", error)
+        else:
+            self._heed(told)
+
+    def _expire(self, now: int) -> None:
+        if self._core is None:
+            return
+        try:
+            told = self._core.expire(now)
+        except Exception as error:  # noqa: BLE001 - rule 4
+            self._failed("at a look", error)
+        else:
+            self._heed(told)
+
+    def _failed(self, where: str, error: Exception) -> None:
+        self._counts["watch-failed"] += 1
+        if self._counts["watch-failed"] <= _FAILURES_TOLD:
+            _log.error("the watch failed %s; what it was about is left out", where, exc_info=error)
 
     def _pass_time(self) -> None:
         """Let the core see that time passed, unless it is not known yet what happened in it."""
@@ -232,7 +259,7 @@ class WatchDesk:
             now = self._steady.now(monotonic)
             self._take(Resumed(now, self._steady.away - away))
         if self._bus.connected and now >= self._behind_until:
-            self._heed(self._core.expire(now))
+            self._expire(now)
         if now >= self._refresh_at:
             self._refresh_at = now + self._settings.look_s * SECOND
             self._telling.lists(self._core)

@@ -209,10 +209,10 @@ class Keeper:
             first = running.parts[ranked[0]].urgency
             moved = [row for row in ranked if running.parts[row].urgency >= first / 2.0]
         quiet = [signals[int(row)] for row in look.rows if int(row) not in moved]
-        moved = self._beside(running, moved, signals)
+        strange, moved = len(moved), self._beside(running, moved, signals)
         movers = [Mover(signals[row], running.parts[row].since) for row in moved]
         running.verdict, running.reasons = judge(movers, quiet, self._around(running))
-        return f"{running.verdict} {moved[0]} {len(moved)}"
+        return f"{running.verdict} {moved[0]} {strange}"
 
     def _beside(self, running: Running, moved: list[int], signals: Sequence[Signal]) -> list[int]:
         """Those of `moved` that are urgent enough beside the others to be evidence."""
