@@ -1,8 +1,8 @@
 """Rates, measured: G1 (delays), R4 (printed delays), R5, G2, G9, G10, G18, G19; rivals beside, same false alarms.
 
 Public count series (G2, G9, G10) come from the Numenta Anomaly Benchmark where it is given (`--nab DIR`); the form of
-the count detector (differences over six hours, two horizons) was chosen with these series in view, among more than a hundred;
-nothing is set for a single series, and no label is read by a detector.
+the count detector (differences over six hours, two horizons) was chosen with these series in view, among more than a
+hundred; nothing is set for a single series, and no label is read by a detector.
 """
 
 import importlib
