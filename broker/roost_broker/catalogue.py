@@ -137,7 +137,7 @@ _CATALOGUE = (
         False,
         (Ask,),
         "anyone with the right",
-        "capture",
+        "capture, desk",
         'Take a picture now with the camera named (`{"camera": "nest"}`) and classify it.',
     ),
     TopicEntry(

@@ -5,9 +5,14 @@ numpy along.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from roost_broker.errors import PeerError
+
+_PATIENCE_S = 10.0
+"""For whoever writes or looks beside the role."""
 
 
 def open_durable(path: Path, tables: str, *, use: str, lost: str) -> sqlite3.Connection:
@@ -17,29 +22,30 @@ def open_durable(path: Path, tables: str, *, use: str, lost: str) -> sqlite3.Con
     when it is no database or cannot be written: `use` says for what it was wanted, `lost` what is gone without it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.executescript(tables)
-        except BaseException:
-            db.close()
-            raise
-    except sqlite3.Error as error:
-        raise PeerError(f"{path} cannot be used {use}: {error}.", f"Move the file away; {lost}.") from error
+    with _opened(path, "rwc", use, lost) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(tables)
     return db
 
 
 def look_into(path: Path, *, use: str, lost: str) -> sqlite3.Connection:
     """The same file, only to read, as whoever asks how things stand may do beside the role. Raises `PeerError`."""
+    with _opened(path, "ro", use, lost) as db:
+        db.execute("SELECT count(*) FROM sqlite_master")
+    return db
+
+
+@contextmanager
+def _opened(path: Path, mode: str, use: str, lost: str) -> Iterator[sqlite3.Connection]:
+    """Stays open unless the body, which proves that the file can be used, fails."""
     try:
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        place = f"{path.resolve().as_uri()}?mode={mode}"
+        db = sqlite3.connect(place, uri=True, timeout=_PATIENCE_S, check_same_thread=False, isolation_level=None)
         try:
-            db.execute("SELECT count(*) FROM sqlite_master")
+            yield db
         except BaseException:
             db.close()
             raise
     except sqlite3.Error as error:
         raise PeerError(f"{path} cannot be used {use}: {error}.", f"Move the file away; {lost}.") from error
-    return db

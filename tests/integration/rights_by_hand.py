@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from roost_broker.catalogue import topic_catalogue
 
-NODE = "coop-1"
 SETTINGS = """
 [node]
 name = "coop-1"

@@ -69,9 +69,7 @@ class Desk:
         self._device = device
         self._examine = examine
         self._about = about
-        self._clock = clock
         self._settings = settings or DeskSettings()
-        self._role = role
         self._changed = asyncio.Event()
         self._replies = Replies(bus, device, role, clock, self.counts, noted=self._changed.set)
         self._patients: list[Question] = []
