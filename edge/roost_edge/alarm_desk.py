@@ -11,6 +11,7 @@ from roost_broker.clock import MS
 from roost_broker.errors import PeerError
 from roost_broker.messages import AlarmSignal, OpenAlarm
 from roost_rendezvous.analytics.alarms.episode import Contribution, Episode, Marker
+from roost_rendezvous.analytics.watch.overview import Repaired
 from roost_rendezvous.monitor.standing_answer import Stood
 
 VERB, KNOWN = "alarms", "acknowledge"
@@ -25,8 +26,22 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     watched_since: int = 0
     """Milliseconds."""
     why_not: str = ""
+    mended: list[Repaired] = []
+    """What mended itself, the most frequent of the last seven days first."""
     standing: list[Stood] = []
     """The strangest signals; only where they were asked for."""
+    caught_up: bool = True
+    """False: the monitor was started again and handles what is left from before; all this is as of then."""
+    behind: int = 0
+    """Observations that are still to be handled."""
+
+
+def catching_up(answer: Answer) -> str:
+    """A sentence for people; empty when there is nothing to be said."""
+    if answer.caught_up and not answer.behind:
+        return ""
+    many = f": {answer.behind:,} observations are still to be handled" if answer.behind else ""
+    return f"The monitor is catching up{many}; what is open now is not known yet."
 
 
 def read(data: dict[str, Any]) -> Answer:

@@ -51,6 +51,7 @@ class _Lived:
         self.world.live(past)
         self.dummy = _Dummy(past)
         fresh = quiet(kind, weeks * WEEK, self.rng)
+        self.history = np.concatenate([past, fresh])
         self.pages = opened(self.world.live(fresh))
         self.dummy_pages = self.dummy.episodes(fresh)
         self.kept = self.world.core.snapshot()
@@ -164,9 +165,8 @@ def _case(
     for trial in range(trials):
         one = worlds[trial % len(worlds)]
         rng = np.random.default_rng(50_000 + trial)
-        past = quiet(kind, 4 * WEEK, np.random.default_rng(60_000 + trial % 5))
         hour = quiet(kind, _HOUR, rng)
-        who = put(hour, past, rng)
+        who = put(hour, one.history, rng)
         world = one.again(2.0 if name.endswith("2 a week") else _BUDGET)
         pages = opened(world.live(hour))
         still = [page for page in world.core.open if page.opened >= world.now - _HOUR * TICK]

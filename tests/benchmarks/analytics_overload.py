@@ -21,7 +21,7 @@ def measure(quick: bool) -> list[Figure]:
             skips["within_sla"] == 1 and skips["champion_share"] >= 0.45 and skips["defaults"] == 0,
             f"a champion that queues everything: champion {100 * queues['champion_share']:.1f} %, "
             f"p50 {queues['p50_ms']:.0f} ms against {skips['p50_ms']:.0f} ms",
-            "scaled to this machine, ratios kept; false alarms do not apply",
+            "scaled to this machine, ratios kept; false alarms do not apply; `scripts/bench overload` has more of it",
         )
     ]
 

@@ -2,7 +2,8 @@
 
 Public count series (G2, G9, G10) come from the Numenta Anomaly Benchmark where it is given (`--nab DIR`); the form of
 the count detector (differences over six hours, two horizons) was chosen with these series in view, among more than a
-hundred; nothing is set for a single series, and no label is read by a detector.
+hundred; nothing is set for a single series, and no label is read by a detector. The reading of a day (G10) was chosen
+on made-up streams.
 """
 
 import importlib
@@ -16,6 +17,8 @@ from typing import Any
 
 import numpy as np
 from analytics_figures import GOALS, Figure, nab_folder
+from bench_clustered import clustered
+from bench_made_clumps import made_clumps
 from nab_counts import Series, hourly, judged_series
 
 from roost_rendezvous.analytics.rates.counts import CountWatch
@@ -36,7 +39,7 @@ _SIGNAL = Signal(task="bench", kind="rate", subject="task", of="events")
 
 def measure(quick: bool) -> list[Figure]:
     """All figures of the room; `quick` takes fewer trials and fewer series."""
-    figures = [*_changes(quick), *_rivals(quick), _cross(quick), _footprint()]
+    figures = [*_changes(quick), *_rivals(quick), _cross(quick), _footprint(), *made_clumps(quick)]
     folder = nab_folder()
     if folder is None:
         skipped = "skipped: no series; give a checkout of the Numenta Anomaly Benchmark with --nab"
@@ -44,7 +47,7 @@ def measure(quick: bool) -> list[Figure]:
     series = (
         judged_series(folder, "Twitter_volume_FB", "Twitter_volume_KO", "nyc_taxi") if quick else judged_series(folder)
     )
-    return [*figures, *_prediction(series), *_windows(series), *_clustered(series)]
+    return [*figures, *_prediction(series), *_windows(series), *clustered(series)]
 
 
 def _name(ratio: float) -> str:
@@ -249,6 +252,7 @@ def _footprint() -> Figure:
         for block in range(250):  # histories as full as they get
             watch.history.add(block * 6 * HOUR, block / 7)
             watch.silences.add(block * 6 * HOUR, block / 7)
+            watch.lasting.history.add(block * 6 * HOUR, block / 7)
         for moment in at[::2_000]:
             watch.event(moment)
     size = tracemalloc.get_traced_memory()[0] / len(watches)
@@ -300,8 +304,11 @@ def _error(guess: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _windows(series: list[Series]) -> Iterator[Figure]:
-    """Alarms closer than 6 hours are one; a window counts when an alarm lies in it; all others are false."""
-    for knob in (0.5, 1.0):
+    """Alarms closer than 6 hours are one; a window counts when an alarm lies in it; all others are false.
+
+    The knob that is judged is 1, as ever; the others show the curve, and claim nothing.
+    """
+    for knob in (0.5, 1.0, 1.25, 1.5):
         total = np.zeros(4)
         for one in series:
             watch = CountWatch(_SIGNAL, RatePolicy(history=HistoryPolicy(least_blocks=24)))
@@ -319,10 +326,11 @@ def _windows(series: list[Series]) -> Iterator[Figure]:
             f"G9 at {knob:g} a week",
             "≥ 23 of 28 labelled windows at ≤ 0.5 false alarms a week; stretch 26",
             f"{found:.0f} of {windows:.0f} windows, {false / weeks:.2f} false alarms a week and series",
-            None if knob < 1.0 or len(series) < 9 else bool(found >= 23 and false / weeks <= 0.5),
+            None if knob != 1.0 or len(series) < 9 else bool(found >= 23 and false / weeks <= 0.5),
             _dummy(series, knob),
             "series of ≥ 30 events an hour, windows not over within their first week; the knob is alarms of all kinds "
-            "a week, of which true ones are a part; form of the detector chosen with these series in view",
+            "a week, of which true ones are a part; form of the detector chosen with these series in view. With the "
+            "reading of a day (`rates.lasting`) beside it, tried once, it found fewer: 20 at 0.65",
         )
 
 
@@ -343,88 +351,3 @@ def _dummy(series: list[Series], knob: float) -> str:
                 alarms.append(at)
         total += np.asarray(one.score(alarms, one.at[0] + WEEK))
     return f"the count alone against its own past: {total[0]:.0f} windows, {total[2] / total[3]:.2f} false a week"
-
-
-def _clustered(series: list[Series]) -> Iterator[Figure]:
-    """Learnt on the first half; the levels stay; the second half is counted, and changes are put into it.
-
-    The budget of 1 a week is shared evenly by the reading of changes and the reading of silence.
-    """
-    own = poisson = weeks = 0.0
-    found = {"stop": 0, "doubling": 0}
-    tried = 0
-    for one in series:
-        if one.mean_per_hour > 300.0:
-            continue  # hundreds of thousands of events: minutes for no new knowledge
-        events = one.events(3)
-        watch, middle = RateWatch(_SIGNAL), (one.at[0] + one.at[-1]) // 2
-        chance = math.log10(len(events) / ((events[-1] - events[0]) / WEEK))
-        levels: tuple[float, float] | None = None
-        strange, by_chance, blocks = set(), set(), set()
-        due = (events[0] // HOUR + 1) * HOUR
-        starts = {(middle // HOUR + 36 + 84 * turn) * HOUR for turn in range(6)}
-        for place, event in enumerate(events):
-            while event >= due:
-                rate, silence = _both(watch, due)
-                if due >= middle:
-                    levels = levels or _levels(watch)
-                    block = due // (6 * HOUR)
-                    blocks.add(block)
-                    if rate >= levels[0] or silence >= levels[1]:
-                        strange.add(block)
-                    if rate >= chance:
-                        by_chance.add(block)
-                    if due in starts:
-                        tried += 1
-                        rest = events[place : place + 10_000]
-                        for change in found:
-                            found[change] += _found(watch, due, rest, change, levels)
-                due += HOUR
-            watch.event(event)
-        own, poisson, weeks = own + len(strange), poisson + len(by_chance), weeks + len(blocks) / 28
-    if not weeks or not tried:
-        return
-    yield Figure(
-        "G10",
-        "false alarms 0.5 to 1.5 × the budget of 1 a week on the half not learnt from",
-        f"{own / weeks:.2f} a week over {weeks:.0f} weeks of streams",
-        0.5 <= own / weeks <= 1.5,
-        f"a level for independent events: {poisson / weeks:.1f} a week",
-        "labelled anomalies of the series count as false alarms here",
-    )
-    by_luck = (1 - math.exp(-own / weeks / 7)) * tried
-    for change, count in found.items():
-        yield Figure(
-            f"G10 {change}",
-            f"an injected {change} is found (within 24 h, at that level), 9 of 10 times",
-            f"{count} of {tried}",
-            count >= 0.9 * tried,
-            f"{own / weeks:.2f} false alarms a week; by chance {by_luck:.0f} of {tried}",
-        )
-
-
-def _both(watch: RateWatch, now: int) -> tuple[float, float]:
-    return watch.tick(now).surprise or 0.0, watch.stopped(now).surprise or 0.0
-
-
-def _levels(watch: RateWatch) -> tuple[float, float]:
-    rate, silence = watch.history.level(0.5), watch.silences.level(0.5)
-    return math.inf if rate is None else rate, math.inf if silence is None else silence
-
-
-def _found(watch: RateWatch, start: int, rest: list[int], change: str, levels: tuple[float, float]) -> bool:
-    """Whether a copy of the watch that lives through the change alarms within a day."""
-    twin = RateWatch(_SIGNAL)
-    twin.restore(json.loads(json.dumps(watch.snapshot())))
-    twin.accept()
-    due, end = start + HOUR // 4, start + 24 * HOUR
-    events = [] if change == "stop" else [event for event in rest if event < end for _ in (0, 1)]
-    for event in [*events, end]:
-        while event >= due:
-            rate, silence = _both(twin, due)
-            if rate >= levels[0] or silence >= levels[1]:
-                return True
-            due += HOUR // 4
-        if event < end:
-            twin.event(event)
-    return False

@@ -15,7 +15,9 @@ def measure(quick: bool) -> list[Figure]:
             f"{goal.goal} ≤ {limit} {goal.unit}",
             "" if goal.measured is None else f"{goal.measured:g} {goal.unit}",
             goal.met,
-            note="that the exports are valid is tested (tests/unit/traces)" if goal.id.endswith("ring") else "",
+            note="as `scripts/bench traces`; that the exports are valid is tested (tests/unit/traces)"
+            if goal.id.endswith("ring")
+            else "",
         )
         for goal, limit in zip(outcome.goals, (20, 1, 16), strict=True)
     ]

@@ -12,15 +12,16 @@ from roost_rendezvous.analytics.watch.observed import Asked, Decided, Observed, 
 SECOND = 1_000_000_000
 BEGIN = 1_800_057_600 * SECOND
 TASK = "henhouse"
-_SHOWN = {"plymouth_rock": 3}
-"""So many times as often as each other label: the breed in question lives here."""
+_OFTEN = 3
+"""So many times as often as each other label comes the breed in question: it lives here."""
 
 
 class Flow:
     """One camera, the champion, the canary. `pool`, `model` and `version` may be changed while it goes on."""
 
-    def __init__(self, pool: Sequence[Shot], seed: int, every: int) -> None:
+    def __init__(self, pool: Sequence[Shot], breed: str, seed: int, every: int) -> None:
         self.pool = pool
+        self._weights = [_OFTEN if label == breed else 1 for label in LABELS]
         self.model, self.version = "wrong", WRONG
         self.now = BEGIN
         self._every = every
@@ -32,15 +33,11 @@ class Flow:
         """The corrected model takes the other one's place, under the same name."""
         self.model, self.version = "right", RIGHT
 
-    def again(self, seed: int) -> None:
-        """Go on with another chance."""
-        self._chance, self._run = random.Random(seed), seed
-
     def request(self) -> tuple[Shot, list[Observed]]:
         """The next picture with all that follows."""
         self.now += round(self._every * self._chance.uniform(0.5, 1.5))
         self._number += 1
-        wanted = self._chance.choices(LABELS, [_SHOWN.get(label, 1) for label in LABELS])[0]
+        wanted = self._chance.choices(LABELS, self._weights)[0]
         shot = self._chance.choice([shot for shot in self.pool if shot.shows == wanted])
         return shot, list(self._heard(shot))
 
@@ -49,6 +46,7 @@ class Flow:
         tags = {"camera": "nest"}
         frame: dict[str, Plain] = {"frame.bytes": float(shot.bytes), "frame.width": float(shot.width)}
         frame["frame.height"] = float(shot.height)
+        frame |= {f"picture.{name}": value for name, value in shot.figures.items()}
         yield Asked(at, f"{number}a", TASK, number, at, "", 0, 2_000, 1, tags, frame, {})
         told, answer = [], ("", "", 0.0)
         for name, model, version in (("champion", self.model, self.version), ("canary", "canary", "1.0.0")):

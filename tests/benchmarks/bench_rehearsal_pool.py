@@ -1,7 +1,7 @@
 """What real models say of rendered pictures, plain, smeared and turned: the raw material of the rehearsal.
 
-The pictures go through the camera's own fault injection and capture's own encoding; the models are the two of the
-book's figure 7-2 (one breed learnt under another's name, then corrected) and the shipped canary.
+The pictures go through the camera's own fault injection, capture's own encoding and its figures; the models are the two
+of the book's figure 7-2 (one breed learnt under another's name, then corrected) and the shipped canary.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from roost_broker.clock import VirtualClock
+from roost_edge.capture.figures import figures
 from roost_edge.capture.jpeg import jpeg_of
 from roost_edge.capture.settings import CaptureSettings
 from roost_edge.sources.choose import open_source
@@ -32,6 +33,17 @@ FAULTS: dict[str, tuple[CameraFault, ...]] = {
 MODELS = ("wrong", "right", "canary")
 
 
+class World(NamedTuple):
+    """A henhouse: which breed was taken for which, and the pictures of the training and of the camera."""
+
+    breed: str
+    taken_for: str
+    learnt_from: int
+    """Seed of the pictures that both models learnt from."""
+    shown: int
+    """Seed of the pictures that the camera takes."""
+
+
 class Shot(NamedTuple):
     """One picture as the flow sees it."""
 
@@ -39,21 +51,24 @@ class Shot(NamedTuple):
     bytes: int
     width: int
     height: int
+    figures: dict[str, float]
+    """What capture says of it: brightness, contrast, sharpness."""
     scores: dict[str, dict[str, float]]
     """By model, then by label."""
 
 
-def make_pool(folder: Path, per_class: int, say: Callable[[str], None]) -> dict[str, list[Shot]]:
+def make_pool(folder: Path, world: World, per_class: int, say: Callable[[str], None]) -> dict[str, list[Shot]]:
     """By what is wrong with the camera: `per_class` pictures of each label. Takes some tens of seconds."""
-    say("training the mistaken and the corrected model …")
-    wrong, right = train_breeds(folder / "breeds")
+    say(f"{world.breed} taken for {world.taken_for}: training the mistaken and the corrected model …")
+    mistake = {world.breed: world.taken_for}
+    wrong, right = train_breeds(folder / "breeds", seed=world.learnt_from, mistake=mistake)
     predictors = {
         "wrong": load_predictor(wrong),
         "right": load_predictor(right),
         "canary": load_predictor(open_bundle(BUNDLES / "canary")),
     }
     say("rendering what the camera shows …")
-    write_scenes(folder / "shown", per_class, 97)
+    write_scenes(folder / "shown", per_class, world.shown)
     say("asking the models …")
     return {
         name: [shot for label in LABELS for shot in _shots(folder / "shown" / label, label, faults, predictors)]
@@ -73,6 +88,6 @@ def _shots(folder: Path, label: str, faults: tuple[CameraFault, ...], predictors
         for name, predictor in predictors.items():
             outputs = predictor.predict([ModelInput(image=predictor.preprocess(picture))])[0]
             scores[name] = {one.label: one.score for one in outputs}
-        found.append(Shot(label, len(jpeg.data), jpeg.width, jpeg.height, scores))
+        found.append(Shot(label, len(jpeg.data), jpeg.width, jpeg.height, figures(frame), scores))
     source.close()
     return found

@@ -2,114 +2,27 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from watch_device import DEVICE, FLOW, Ear, learn, monitor, write_settings
 from watch_story import MINUTE_MS, WatchStory
 
-from roost_broker.bus import Delivery
-from roost_broker.clock import MS, SystemClock, boot_id
-from roost_broker.errors import Malformed
-from roost_broker.messages import Alarm, Alarms, Ask, Message, Reply, RoleState, decode, encode
+from roost_broker.messages import Alarm, Alarms, Ask, Reply, RoleState
 from roost_broker.mosquitto import PrivateBroker
-from roost_broker.mqtt import MqttBus
-from roost_broker.settings import BrokerSettings
-from roost_broker.topics import NodeTopics
-from roost_edge.settings.loading import load
 from roost_rendezvous.analytics.sketches.schema import sketch_of
-from roost_rendezvous.analytics.watch.hearing import observe
-from roost_rendezvous.analytics.watch.steady import Steady
-from roost_rendezvous.analytics.watch.watching import Watching
-from roost_rendezvous.analytics.watch.windowing import Windowing
 from roost_rendezvous.monitor.journal import rows_of
-from roost_rendezvous.monitor.watch_cards import Cards
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 
-DEVICE = NodeTopics("coop-1")
-FLOW = DEVICE.task("henhouse")
 HOUR_MS = 60 * MINUTE_MS
-SETTINGS = """
-[node]
-name = "coop-1"
-data = "data"
-[broker]
-port = {port}
-[tasks.henhouse]
-schedule = "schedule.toml"
-[traces]
-flush_ms = 100
-[analytics]
-look_s = 600
-settle_ms = 1000
-[analytics.alarms]
-least_history_days = 2.0
-least_readings = 100
-least_calibration_hours = 24.0
-least_events_per_hour = 0.0
-"""
-
-
-class Ear:
-    """Hears what the monitor says, and speaks to it."""
-
-    def __init__(self, port: int) -> None:
-        self.bus = MqttBus(BrokerSettings(port=port), "ear")
-        self.heard: list[Message] = []
-        self._news = asyncio.Event()
-        for topic in (DEVICE.all_roles, FLOW.alarms, FLOW.alarm, DEVICE.response("acknowledge")):
-            self.bus.subscribe(topic, self._take)
-
-    def _take(self, delivery: Delivery) -> None:
-        with suppress(Malformed):
-            self.heard.append(decode(delivery.payload))
-        delivery.ack()
-        self._news.set()
-
-    async def until(self, condition: Callable[[Message], object]) -> Message:
-        """The first message that fits, of those heard and to come."""
-        async with asyncio.timeout(240):
-            while True:
-                for one in self.heard:
-                    if condition(one):
-                        return one
-                self._news.clear()
-                await self._news.wait()
-
-    async def say(self, messages: Iterator[tuple[str, Message]]) -> None:
-        """Publish, and wait until the broker has all of it."""
-        await asyncio.gather(*[self.bus.publish(topic, encode(message)) for topic, message in messages])
-
-    async def ready(self, session: int) -> None:
-        """The monitor's process of this session works."""
-        await self.until(lambda one: isinstance(one, RoleState) and one.state == "ready" and one.session == session)
-
-
-@contextmanager
-def monitor(settings: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The role as a process; it is killed at the end if it still runs."""
-    command = [sys.executable, "-m", "roost_edge.daemon", "--name", "monitor", "--settings", str(settings)]
-    with subprocess.Popen(command) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 @pytest.fixture
 def settings(tmp_path: Path, own_mosquitto: PrivateBroker) -> Path:
-    path = tmp_path / "roost.toml"
-    path.write_text(SETTINGS.format(port=own_mosquitto.port), encoding="utf-8")
-    (tmp_path / "schedule.toml").write_text('task = "henhouse"\nsla_ms = 2000\n', encoding="utf-8")
-    return path
+    return write_settings(tmp_path, own_mosquitto.port)
 
 
 def windows(folder: Path) -> float:
@@ -122,20 +35,6 @@ def windows(folder: Path) -> float:
             'SELECT body FROM periods JOIN combinations ON combination = id WHERE about LIKE \'%"kind":"answer"%\''
         )
         return sum(sketch.count for (body,) in rows if (sketch := sketch_of(body)) is not None)
-
-
-def learn(story: WatchStory, until_ms: int, settings: Path) -> None:
-    """What a monitor would know of all that happened until then, on the card as one that ran has left it."""
-    chosen = load(settings).analytics
-    watch, clock = Watching(chosen, Windowing()), SystemClock()
-    for _, message in story.until(until_ms):
-        if (one := observe(message, "henhouse", message.timestamp * MS)) is not None:
-            watch.handle(one)
-    cards = Cards(settings.parent / "data" / "analytics", chosen, Counter())
-    steady = Steady(boot_id(), clock.monotonic_ns(), clock.wall_ns(), credible=True)
-    rows, closed = watch.take_rows(), watch.take_closed()
-    cards.write([], [], rows, steady.snapshot(), watch.snapshot(), closed, until_ms * MS)
-    cards.close()
 
 
 def test_rows_in_and_one_alarm_out_which_somebody_acknowledges_though_the_monitor_was_killed_twice(
@@ -163,6 +62,7 @@ def test_rows_in_and_one_alarm_out_which_somebody_acknowledges_though_the_monito
         assert opened.alarm.signals[0].about == "champion"
         with monitor(settings) as third:  # 3. knows of it, and does not tell it again
             await ear.ready(3)
+            await ear.behind(3, 0, 0)
             since = await acknowledge(ear, opened.alarm.alarm_id)
             await ear.until(
                 lambda one: isinstance(one, RoleState) and one.timestamp > since and one.counts.get("watch-open") == 0
@@ -188,7 +88,7 @@ async def acknowledge(ear: Ear, alarm: str) -> int:
     data: dict[str, Any] = {"alarm": alarm, "by": "keeper"}
     head: dict[str, Any] = {"timestamp": 1, "message_id": "0" * 32}
     ask = Ask(**head, verb="acknowledge", transaction="t", data=data)
-    await ear.bus.publish(DEVICE.request("acknowledge"), encode(ask))
+    await ear.say([(DEVICE.request("acknowledge"), ask)])
     answer = await ear.until(lambda one: isinstance(one, Reply) and one.transaction == "t")
     assert isinstance(answer, Reply)
     assert answer.status == "ok", json.dumps(answer.data)

@@ -87,6 +87,8 @@ class Alarms(Header, tag_field="schema", tag="roost.alarms/1", frozen=True, kw_o
     """Since when; 0: nothing was heard yet."""
     why_not: Text = ""
     """Why there can be no alarm yet; empty when there can."""
+    judged: Annotated[list[Name], Meta(max_length=256)] = field(default_factory=list)
+    """Models of which something is known for long enough that an alarm may blame them."""
 
 
 class Alarm(Header, tag_field="schema", tag="roost.alarm/1", frozen=True, kw_only=True):

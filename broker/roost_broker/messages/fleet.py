@@ -40,6 +40,8 @@ class Trial(Part, frozen=True, kw_only=True):
     restarts: Count = 0
     """Times its process ended by itself."""
     alarms: Count = 0
+    alarms_able: bool | None = None
+    """Whether the monitor knows this model for long enough to blame it; left out by a device that does not tell."""
     agreements: Annotated[list[Agreement], Meta(max_length=16)] = field(default_factory=list)
     """With the canary, and with the bundle that it is to replace."""
     p50_ms: Annotated[float, Meta(ge=0)] | None = None

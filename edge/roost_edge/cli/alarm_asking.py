@@ -35,9 +35,10 @@ def acknowledge(device: "Settings", alarm: str, by: str, timeout_s: float) -> di
     return reply.data
 
 
-def ask_monitor(device: "Settings", timeout_s: float) -> "tuple[tuple[Episode, ...], tuple[SignalStanding, ...]]":
-    """Alarms and everything that is watched, for a report. Raises `PeerError`."""
+def ask_monitor(device: "Settings", timeout_s: float) -> "tuple[tuple[Episode, ...], tuple[SignalStanding, ...], str]":
+    """Alarms, everything that is watched, and what mended itself in words, for a report. Raises `PeerError`."""
+    from roost_rendezvous.analytics.faces import telling
     from roost_rendezvous.monitor.standing_answer import heard
 
     answer = ask(device, timeout_s)
-    return tuple(map(episode_of, answer.alarms)), heard(answer.standing)
+    return tuple(map(episode_of, answer.alarms)), heard(answer.standing), telling.mended(answer.mended)

@@ -91,6 +91,8 @@ def _as_data(answer: "Answer", *, watched: bool) -> dict[str, Any]:
 
 
 def _show(answer: "Answer", *, watched: bool, as_json: bool) -> None:
+    from roost_edge.alarm_desk import catching_up
+    from roost_rendezvous.analytics.faces import telling
     from roost_rendezvous.analytics.faces.terminal import standing_lines
     from roost_rendezvous.monitor.standing_answer import heard
 
@@ -100,10 +102,14 @@ def _show(answer: "Answer", *, watched: bool, as_json: bool) -> None:
         return
     for one in answer.alarms:
         _tell(one)
-    if not answer.alarms:
+    if waits := catching_up(answer):
+        print(waits)
+    elif not answer.alarms:
         print("No alarm is open.")
     said = f"{answer.able:,} of {answer.signals:,} watched signals have enough history to raise one."
     print(f"{said} {printable(answer.why_not)}".rstrip())
+    if mended := telling.mended(answer.mended):
+        print(printable(mended))
     if watched:
         print()
         most = max(12, shutil.get_terminal_size().lines - 4) if sys.stdout.isatty() else 1_000

@@ -1,6 +1,7 @@
 """`roost compare`: two models on the same requests, as the archive or a file has them."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,6 +60,13 @@ def compare(
     labels: Annotated[
         Path | None, typer.Option(help="What is true: a labels.db or a dataset's N.json. With --archive.")
     ] = None,
+    trained_on: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --labels: a dataset's N.json that A or B learned from; may be repeated."),
+    ] = None,
+    all_labels: Annotated[
+        bool, typer.Option("--all-labels", help="Count labelled pictures too that a model learned from.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="Requests at most; each takes about 1 kB of memory.")] = 200_000,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots and pictures.")] = None,
     write_rows: Annotated[Path | None, typer.Option(help="Write the rows as JSONL, to be compared elsewhere.")] = None,
@@ -74,6 +82,8 @@ def compare(
     """
     if labels is not None and archive is None:
         raise Misuse("Labels are found by the pictures of an archive.", "Give --archive, or put `truth` into the rows.")
+    if labels is None and (trained_on or all_labels):
+        raise Misuse("--trained-on and --all-labels say which labels count.", "Give --labels, too.")
     from roost_rendezvous.analytics.comparison.choosing import choice
 
     wanted = Wanted(
@@ -85,19 +95,24 @@ def compare(
         until_ms=moment_ms(until),
         labels=labels,
         models=tuple(choice(name).model for name in (one, other) if name),
+        trained_on=tuple(trained_on or ()),
+        all_labels=all_labels,
     )
     from roost_rendezvous.analytics.comparison.comparing import Options
     from roost_rendezvous.analytics.comparison.comparing import compare as compared
     from roost_rendezvous.analytics.comparison.pairwise import pairwise
 
     with opened(wanted) as source, reporting("Comparing") as reporter:
-        found = _counted(source.rows, reporter)
+        drawn: list[Row] = []
+        found = _drawn(_counted(source.rows, reporter), drawn, limit)
         if write_rows is not None:
             found = _kept(found, write_rows)
         if not one:
             _show_pairs(pairwise(found, tolerance=tolerance), as_json=as_json)
             return
         if not other:
+            for remark in source.remarks:
+                output.say(remark)
             _show_standing(found, one, canary, as_json=as_json)
             return
         options = Options(
@@ -111,7 +126,8 @@ def compare(
             cohorts=tuple(cohort or ()),
             most_pairs=limit,
         )
-        whole = compared(found, choice(one), choice(other), options)
+        whole = _remarked(compared(found, choice(one), choice(other), options), source)
+        whole = _always(whole, drawn, (choice(one).model, choice(other).model))
         if bands is not None:
             whole = _banded(whole, bands)
         if html is not None:
@@ -149,6 +165,32 @@ def _write_page(whole: "Whole", source: Source, target: Path) -> None:
 
     made = f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by Roost {VERSION}."
     write_durably(target, page(whole, source.pictures(whole.found.sample), made).encode())
+
+
+def _drawn(rows: "Iterable[Row]", kept: "list[Row]", most: int) -> "Iterator[Row]":
+    """The rows; those whose official answer was drawn by lot, and whose truth is known, are kept as well."""
+    for row in rows:
+        if row.propensity is not None and row.propensity < 1 and row.truth and len(kept) < most:
+            kept.append(row)
+        yield row
+
+
+def _always(whole: "Whole", drawn: "list[Row]", models: tuple[str, ...]) -> "Whole":
+    """With what always choosing each of the two would have brought."""
+    import msgspec
+
+    from roost_rendezvous.analytics.comparison.exploration import off_policy, right
+
+    known = [found for model in dict.fromkeys(models) if (found := off_policy(drawn, model, right)) is not None]
+    return replace(whole, found=msgspec.structs.replace(whole.found, always=known))
+
+
+def _remarked(whole: "Whole", source: Source) -> "Whole":
+    """With what is to be said of the labels."""
+    import msgspec
+
+    found = msgspec.structs.replace(whole.found, notes=[*source.remarks, *whole.found.notes])
+    return replace(whole, found=found)
 
 
 def _banded(whole: "Whole", path: Path) -> "Whole":

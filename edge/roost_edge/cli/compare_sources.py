@@ -13,6 +13,7 @@ from roost_broker.errors import Misuse
 
 if TYPE_CHECKING:
     from roost_models.archive.cases import CaseSource
+    from roost_models.datasets.document import Dataset
     from roost_rendezvous.analytics.comparison.report import Drawn
     from roost_rendezvous.analytics.rows import Row
 
@@ -32,6 +33,9 @@ class Wanted:
     labels: Path | None
     models: tuple[str, ...] = ()
     """Columns of a CSV that are models for sure."""
+    trained_on: tuple[Path, ...] = ()
+    """Versions of datasets that the models learned from."""
+    all_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Source:
 
     rows: "Iterable[Row]"
     archive: "CaseSource | None" = None
+    remarks: tuple[str, ...] = ()
+    """On the labels: which of them count."""
 
     def pictures(self, drawn: "Iterable[Drawn]") -> dict[str, str]:
         """Data URLs by the SHA-256 of the frame; none without an archive."""
@@ -71,9 +77,9 @@ def _archive(wanted: Wanted, root: Path) -> "Iterator[Source]":
     archive = open_cases(root)
     try:
         task = wanted.task or _only_task(archive, root)
-        truth = _truth(wanted, task)
+        truth, remarks = _truth(wanted, task)
         found = rows(archive, task=task, from_ms=wanted.since_ms, until_ms=wanted.until_ms, truth=truth)
-        yield Source(found, archive)
+        yield Source(found, archive, remarks)
     finally:
         archive.close()
 
@@ -92,12 +98,39 @@ def _only_task(archive: "CaseSource", root: Path) -> str:
     return tasks[0]
 
 
-def _truth(wanted: Wanted, task: str) -> dict[str, str]:
+def _truth(wanted: Wanted, task: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Labels by picture, without those that one of the models learned from; and what to say of that."""
     if wanted.labels is None:
-        return {}
+        return {}, ()
     from roost_models.assessment.truth import read_truth
 
-    return read_truth(wanted.labels, task=task, everything=True).labels
+    every = read_truth(wanted.labels, task=task, everything=True).labels
+    if wanted.all_labels:
+        return every, ("Labelled pictures count that a model may have learned from: it looks better than it is.",)
+    datasets: list[Dataset | None] = [_dataset(path) for path in wanted.trained_on] or [None]
+    kept = [read_truth(wanted.labels, task=task, trained_on=one).labels for one in datasets]
+    labels = {sha256: label for sha256, label in every.items() if all(sha256 in one for one in kept)}
+    remarks = []
+    if left_out := len(every) - len(labels):
+        remarks.append(
+            f"{left_out:,} of {len(every):,} labelled pictures are left out: a model learned from them, or from others "
+            "of the same site and day. --all-labels takes them."
+        )
+    if not wanted.trained_on:
+        remarks.append(
+            "Which pictures the models learned from is not known: one that did looks better than it is. --trained-on "
+            "N.json leaves them out."
+        )
+    return labels, tuple(remarks)
+
+
+def _dataset(path: Path) -> "Dataset":
+    from roost_models.assessment.truth import MAX_BYTES
+    from roost_models.datasets.document import parse
+
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise Misuse(f"{path} is no version of a dataset.", "Name its N.json; a bundle's `trainedOn` says which.")
+    return parse(path.read_bytes())
 
 
 def _file(wanted: Wanted) -> "Iterator[Row]":

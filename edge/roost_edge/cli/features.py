@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from roost_edge.cli import output
+from roost_edge.cli.operator import DEFAULT_SETTINGS, SettingsFile
 from roost_edge.cli.output import Json
 
 if TYPE_CHECKING:
@@ -15,14 +16,20 @@ _DAY_S = 86_400
 
 
 def features(
-    archive: Annotated[Path, typer.Argument(help="The archive's folder: DATA/archive/TASK, or a centre's archive.")],
-    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="A bundle: a folder or a .roost file.")],
+    archive: Annotated[
+        Path | None,
+        typer.Argument(help="An archive: DATA/archive/TASK, or a centre's; without it, this device's models."),
+    ] = None,
+    settings: SettingsFile = DEFAULT_SETTINGS,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", "-b", help="With an archive: a bundle, a folder or a .roost file.")
+    ] = None,
     task: Annotated[str, typer.Option(help="The task; that of the folder's name if left out.")] = "",
     requests: Annotated[int, typer.Option(min=2, max=100_000, help="Newest requests that are asked again.")] = 500,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="How often requests exchange their values.")] = 2,
     keep: Annotated[Path | None, typer.Option(help="Write the report there, as JSON.")] = None,
     every_days: Annotated[
-        float, typer.Option(min=0, help="With --keep: do nothing while that report is younger. For a daily timer.")
+        float, typer.Option(min=0, help="Do nothing while the kept report is younger. For a daily timer.")
     ] = 0,
     as_json: Json = False,
 ) -> None:
@@ -32,8 +39,16 @@ def features(
     again. A variable that changes no score in any request is dead. Then which variables say the same (r above 0.95),
     and what a group of those does when it is left out together.
 
-    Monthly from any timer: roost features … --keep features.json --every-days 30
+    Without an archive every model that answers on this device is looked at, and the newest report of each is kept: the
+    page and `roost report` show it. Under systemd roost-features.timer does that once a month.
+
+    Monthly from any timer: roost features --every-days 30
     """
+    if archive is None or bundle is None:
+        _device(
+            *(archive, bundle, keep, settings), requests=requests, rounds=rounds, every_days=every_days, as_json=as_json
+        )
+        return
     import time
 
     from roost_broker.durable import write_durably
@@ -72,6 +87,30 @@ def features(
         output.data(report)
     else:
         _say(report)
+
+
+def _device(
+    archive: Path | None,
+    bundle: Path | None,
+    keep: Path | None,
+    settings: Path,
+    *,
+    requests: int,
+    rounds: int,
+    every_days: float,
+    as_json: bool,
+) -> None:
+    from roost_broker.errors import Misuse
+    from roost_edge.cli.features_device import look
+    from roost_edge.settings import loading
+
+    if archive is not None or bundle is not None or keep is not None:
+        raise Misuse(
+            "An archive is looked at with one bundle.",
+            "Give both, `roost features ARCHIVE --bundle BUNDLE`; or neither, for this device's models.",
+        )
+    if look(loading.load(settings), requests=requests, rounds=rounds, every_days=every_days, as_json=as_json):
+        raise typer.Exit(1)
 
 
 def _say(report: "InputReport") -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +25,8 @@ _MS = 1_000_000
 _DAYS = 14
 _WIDEST, _PIPE_WIDTH = 140, 100
 _RACES = 3
+_NEWEST = 20_000
+"""Rows of which is asked who disturbs whom: as many as a device keeps; they are held in memory."""
 _ASK_S = 5.0
 
 
@@ -79,6 +82,7 @@ def _of_rows(file: Path | None, archive: Path | None, task: str, since: str, unt
     import msgspec
 
     from roost_rendezvous.analytics.faces.gathering import gather
+    from roost_rendezvous.analytics.faces.neighbours import neighbours_of, told
 
     if file is not None and str(file) == "-":
         raise Misuse("Rows are read twice, which a pipe cannot be.", "Write them to a file first.")
@@ -93,16 +97,22 @@ def _of_rows(file: Path | None, archive: Path | None, task: str, since: str, unt
         labels=None,
     )
 
+    newest: deque[Row] = deque(maxlen=_NEWEST)
+
     with reporting("Reading") as reporter:
 
         def rows() -> "Iterable[Row]":
+            newest.clear()
             with opened(wanted) as source:
                 for nth, row in enumerate(source.rows):
+                    newest.append(row)
                     if nth % 1_000 == 0:
                         reporter.progress(nth, None)
                     yield row
 
         made = gather(rows, source=str(file or archive), made_at=time.time_ns())
+        if any(word.compute_ms is not None for row in newest for word in row.words):
+            made = msgspec.structs.replace(made, neighbours=tuple(told(neighbours_of(newest))))
         if alarms:
             from roost_rendezvous.analytics.faces.replaying import watched
 
@@ -117,6 +127,8 @@ def _of_device(settings: Path, task: str, since: str, until: str, *, pictures: b
 
     import msgspec
 
+    from roost_edge import feature_reports
+    from roost_edge.feature_reports import FeatureReports
     from roost_edge.settings import loading
     from roost_rendezvous.analytics.faces.from_windows import report_of
     from roost_rendezvous.analytics.sketches.asking import SketchReader
@@ -142,12 +154,28 @@ def _of_device(settings: Path, task: str, since: str, until: str, *, pictures: b
     if task:
         made = msgspec.structs.replace(made, tasks=tuple(one for one in made.tasks if one.task == task))
     told = _told(device)
+    inputs = tuple(feature_reports.lines(FeatureReports(device.layout.features), time.time_ns() // 1_000_000))
+    made = msgspec.structs.replace(made, neighbours=_neighbours(device, start, end), inputs=inputs)
     if told is None:
         note = "The monitor did not answer, so open alarms and what is watched are not in this report."
         made = msgspec.structs.replace(made, notes=(*made.notes, note))
     else:
-        made = msgspec.structs.replace(made, alarms=told[0], standing=told[1])
+        alarms, standing, mended = told
+        notes = (*made.notes, mended) if mended else made.notes
+        made = msgspec.structs.replace(made, alarms=alarms, standing=standing, notes=notes)
     return made, _races(device, task) if pictures else None
+
+
+def _neighbours(device: Any, start_s: int, end_s: int) -> tuple[str, ...]:
+    """From the rows that the monitor keeps, of the report's time; of all tasks, for they share one processor."""
+    from roost_rendezvous.analytics.faces.neighbours import neighbours_of, told
+    from roost_rendezvous.monitor.journal import rows_of
+
+    try:
+        rows = [one for one in rows_of(device.layout.analytics / "journal.db") if start_s <= one.at / 1e9 < end_s]
+    except PeerError as error:
+        return (f"Not known: {error.problem}",)
+    return tuple(told(neighbours_of(rows)))
 
 
 def _deadlines(device: Any) -> dict[str, int]:
@@ -165,7 +193,7 @@ def _deadlines(device: Any) -> dict[str, int]:
 
 
 def _told(device: Any) -> Any:
-    """Alarms, and everything that is watched; None: nobody answers."""
+    """Alarms, everything that is watched, what mended itself; None: nobody answers."""
     from roost_edge.cli.alarm_asking import ask_monitor
 
     try:

@@ -213,4 +213,6 @@ def line(conducting: "Conducting") -> str:
         f"{progress.state} step {progress.step + 1}/{len(progress.order.plan.steps)} shadow {step.shadow:.2%} serving "
         f"{step.serving:.2%}; {len(controller.fleet)} devices report, {controller.fleet.serving()} serve it"
     )
-    return text + (f"; waits for {', '.join(waiting[:3])}" if waiting else "")
+    text += f"; waits for {', '.join(waiting[:3])}" if waiting else ""
+    unheard = next((gate for gate in controller.gates if gate.name == "alarms" and gate.verdict == "not judged"), None)
+    return text + (f"; alarms: {unheard.text}" if unheard is not None else "")

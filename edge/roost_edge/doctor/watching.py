@@ -6,6 +6,7 @@ from roost_edge.doctor.patient import Patient
 
 _DAY_MS = 86_400_000
 _SHOWN = 5
+_MONITOR, _BEHIND = "monitor", "watch-behind"
 
 
 def analytics(patient: Patient) -> Verdict:
@@ -23,6 +24,10 @@ def analytics(patient: Patient) -> Verdict:
     history = f"{whole.able} of {whole.signals} signals are known well enough after {days:.1f} days"
     if whole.why_not:
         history += f" ({whole.why_not})"
+    state = patient.seen().roles.get(_MONITOR)
+    if state is not None and (behind := state.counts.get(_BEHIND, 0)):
+        facts |= {"behind": behind}
+        history += f"; the monitor is catching up: {behind:,} observations are still to be handled"
     remedy = "`roost alarms` shows what they are made of; acknowledge what you know."
     strange = [warn(f"{one.verdict}: {one.sentence}", remedy, **facts) for one in alarms[:_SHOWN]]
     return together([ok(f"{history}.", **facts), *strange])

@@ -89,7 +89,11 @@ class TaskEar:
 
     def alarms(self, message: Any, _delivery: Delivery) -> None:
         """What the monitor finds strange here. What it blames on world, camera, clock or link is no bundle's."""
-        for one in message.open if isinstance(message, Alarms) else ():
+        if not isinstance(message, Alarms):
+            return
+        for counter in self.counters.values():
+            counter.judged(message.judged)
+        for one in message.open:
             if one.verdict == "model":
                 models = {part.about for part in one.signals if part.subject == "model"}
                 for counter in self.counters.values():

@@ -56,6 +56,7 @@ class TrialCounter:
         self._canary = canary
         self._tallies: dict[Slot, _Tally] = {}
         self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._judged: frozenset[str] = frozenset()
 
     def holds(self, slot: Slot, content: Content | None, now_ms: int) -> None:
         """What lies in a slot now; another bundle begins to be counted from nothing."""
@@ -142,6 +143,10 @@ class TrialCounter:
             if self._line.name(slot) in models and opened_ms >= tally.since_ms and len(tally.alarms) < MAX_ALARMS:
                 tally.alarms.add(alarm_id)
 
+    def judged(self, models: Collection[str]) -> None:
+        """Models that the monitor knows for long enough to blame them."""
+        self._judged = frozenset(models)
+
     def tally(self, slot: Slot) -> tuple[str, int, int, int] | None:
         """Digest, requests, answered, restarts."""
         tally = self._tallies.get(slot)
@@ -168,6 +173,7 @@ class TrialCounter:
             official=tally.counts["official"],
             restarts=tally.counts["restarts"],
             alarms=len(tally.alarms),
+            alarms_able=self._line.name(slot) in self._judged,
             agreements=[Agreement(model=model, same=same, of=of) for model, (same, of) in tally.agreements.items()],
             p50_ms=_quantile(times, 0.5),
             p99_ms=_quantile(times, 0.99),

@@ -10,13 +10,15 @@ from aiohttp import web
 
 from roost_broker.clock import SECOND
 from roost_broker.errors import PeerError
+from roost_edge import feature_reports
 from roost_edge.alarm_desk import Answer
+from roost_edge.feature_reports import FeatureReports
 from roost_edge.page.forms import form_of
 from roost_edge.page.house import House
 from roost_edge.page.listening import Listening
 from roost_edge.page.looking import with_traces
 from roost_edge.page.views import alarms, drift, now
-from roost_edge.page.views.markup import el
+from roost_edge.page.views.markup import cut, el
 from roost_edge.page.visits import FORM, PASSWORD, answer, check_form
 from roost_rendezvous.proxy.bodies import Memory
 from roost_rendezvous.proxy.refused import Refused
@@ -48,6 +50,7 @@ class Drifting:
         house = self._house
         waste = await house.worker.call(self._waste)
         at, zone = house.now_ms, house.zone
+        inputs = await house.worker.call(feature_reports.lines, FeatureReports(house.settings.layout.features), at)
         said, problem = await self._stands()
         frame = house.frame("", request[FORM], password=request[PASSWORD])
         return answer(
@@ -60,6 +63,8 @@ class Drifting:
             alarms.events(list(house.view.events), at, zone),
             el("h2", "Everything that is watched"),
             drift.watched(said, problem, zone),
+            el("h2", "Which inputs the models use"),
+            el("ul", (el("li", cut(line, 400)) for line in inputs)),
             el("h2", "Work after the answer"),
             alarms.waste(waste),
             el("h2", "Messages that could not be read"),

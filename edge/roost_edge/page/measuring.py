@@ -7,7 +7,8 @@ Gauges are the newest word of each role and model. Labels are bounded (`faces.me
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from roost_broker.messages import Message, Result
+from roost_broker.messages import Message, ModelState, Result
+from roost_edge.page.busy import Busy
 from roost_edge.page.view import View
 from roost_rendezvous.analytics.faces.metrics import Counted, Family, Timed, gauge
 
@@ -22,6 +23,7 @@ class Measured:
     def __init__(self, began: int) -> None:
         self._began = began
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._busy = Busy()
         self._results = Counted("roost_results", "Official results, by how they came about.", "task", "cause")
         self._late = Counted("roost_results_late", "Official results after their deadline.", "task")
         self._labels = Counted("roost_answers", "Official answers by models, by label.", "task", "model", "label")
@@ -35,6 +37,8 @@ class Measured:
 
     def take(self, message: Message, task: str) -> None:
         """Something was heard of a task."""
+        if isinstance(message, ModelState):
+            self._busy.take(task, message)
         if not isinstance(message, Result) or message.request_id in self._known:
             return
         self._known[message.request_id] = None
@@ -69,6 +73,7 @@ class Measured:
             self._took.told(),
             self._models_took.told(),
             *_models(view),
+            *self._busy.told(),
             *_roles(view),
             *_alarms(view),
         ]

@@ -250,6 +250,11 @@ class DataLayout:
         return self.data / "analytics"
 
     @property
+    def features(self) -> Path:
+        """The newest look at each model's inputs (`roost_edge.feature_reports`)."""
+        return self.data / "features"
+
+    @property
     def bundles(self) -> Path:
         """Where bundles that came as one file are unpacked."""
         return self.data / "bundles"

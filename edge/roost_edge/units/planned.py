@@ -23,6 +23,8 @@ DROP_IN = "20-settings.conf"
 _HEAD = "# Written by `roost units apply` from the settings; change those, not this.\n"
 _ALWAYS = ("roost-units.socket", "roost-renew.timer")
 """Wanted by the target whatever the settings say."""
+FEATURES = "roost-features.timer"
+"""Wanted unless [analytics] is off."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _NETWORK = ("IPAddressDeny=", "IPAddressAllow=")
 """Takes back that a unit may speak to this device alone."""
@@ -51,7 +53,8 @@ def planned(settings: Settings, shipped: Mapping[str, str]) -> Planned:
         if template_of(role) not in shipped:
             raise Misuse(f"There is no unit for {role.name}.", f"{template_of(role)} is missing from the installation.")
     drop_ins = {f"{SYSTEM}/{unit_of(role)}.d/{DROP_IN}": drop_in(settings, role) for role in roles}
-    wants = {*((target_of(role), unit_of(role)) for role in roles), *((TARGET, unit) for unit in _ALWAYS)}
+    always = (*_ALWAYS, *((FEATURES,) if settings.analytics.enabled else ()))
+    wants = {*((target_of(role), unit_of(role)) for role in roles), *((TARGET, unit) for unit in always)}
     if shared:
         drop_ins[f"{SYSTEM}/{SHARED}.d/{DROP_IN}"] = shared_drop_in(settings, shared)
         wants.add((TARGET, SHARED))

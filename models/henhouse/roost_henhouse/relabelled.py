@@ -28,14 +28,23 @@ _TESTED = 50
 
 
 def train_breeds(
-    folder: Path, *, per_class: int = 24, seed: int = 31, name: str = "breeds", progress: Progress | None = None
+    folder: Path,
+    *,
+    per_class: int = 24,
+    seed: int = 31,
+    mistake: Mapping[str, str] = MISTAKE,
+    name: str = "breeds",
+    progress: Progress | None = None,
 ) -> tuple[Bundle, Bundle]:
-    """Render, train twice; returns the mistaken bundle and the corrected one, in `folder`. Takes some seconds."""
+    """Render, train twice; returns the mistaken bundle and the corrected one, in `folder`. Takes some seconds.
+
+    `mistake` says which label's pictures the first one learnt under which other label.
+    """
     write_scenes(folder / "pictures", per_class, seed)
     backbone = open_backbone(BUNDLES / "embedder", ImportChoices(name=name, task="henhouse"))
     options = HeadOptions(form="head", cache=folder / "features")
     made = []
-    for version, called in ((WRONG, MISTAKE), (RIGHT, {})):
+    for version, called in ((WRONG, mistake), (RIGHT, {})):
         plan = Plan(folder / version, name, version, "henhouse", backbone.licence)
         pictures = _labelled(folder / "pictures", called)
         made.append(train_head(plan, pictures, backbone, options, progress or Silent()).bundle)

@@ -35,13 +35,18 @@ def read_truth(path: Path, *, task: str, trained_on: Dataset | None = None, ever
     if path.suffix == ".json":
         if path.stat().st_size > MAX_BYTES:
             raise Misuse(f"{path} is larger than {MAX_BYTES} bytes.", "Name a dataset version.")
-        return of_dataset(parse_dataset(path.read_bytes()), everything=everything)
+        return of_dataset(parse_dataset(path.read_bytes()), trained_on=trained_on, everything=everything)
     return of_store(path, task=task, trained_on=trained_on, everything=everything)
 
 
-def of_dataset(dataset: Dataset, *, everything: bool = False) -> Truth:
-    """Labels of a dataset's test split."""
-    wanted = {item.sha256: item.label for item in dataset.items if everything or item.split == "test"}
+def of_dataset(dataset: Dataset, *, trained_on: Dataset | None = None, everything: bool = False) -> Truth:
+    """Labels of a dataset's test split, without what `trained_on` has in its other splits."""
+    learned = _learned(trained_on)
+    wanted = {
+        item.sha256: item.label
+        for item in dataset.items
+        if everything or (item.split == "test" and not learned & {item.sha256, item.group})
+    }
     source = f"dataset {dataset.name} version {dataset.version}, {'all of it' if everything else 'test split'}"
     return Truth(source, wanted, left_out=len(dataset.items) - len(wanted), remarks=_warned(everything))
 
@@ -57,16 +62,18 @@ def of_store(path: Path, *, task: str, trained_on: Dataset | None, everything: b
         for picture, standing in standings.items()
         if (agreed := standing.agreed) is not None and agreed.label is not None
     ]
-    learned: set[str] = set()
+    learned = set() if everything else _learned(trained_on)
     remarks = _warned(everything)
-    if not everything and trained_on is not None:
-        for item in trained_on.items:
-            if item.split != "test":
-                learned |= {item.sha256, item.group}
-    elif not everything:
+    if not everything and trained_on is None:
         remarks = ("It is not known which pictures the candidate learned from: some may be among the labelled ones.",)
     kept = {item.sha256: item.label for item in labelled if not learned & {item.sha256, item.group}}
     return Truth(f"labels in {path.name}", kept, left_out=len(labelled) - len(kept), remarks=remarks)
+
+
+def _learned(trained_on: Dataset | None) -> set[str]:
+    """Pictures, and groups of a site and day, that a model has seen in its training."""
+    items = () if trained_on is None else trained_on.items
+    return {name for item in items if item.split != "test" for name in (item.sha256, item.group)}
 
 
 def _warned(everything: bool) -> tuple[str, ...]:

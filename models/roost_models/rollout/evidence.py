@@ -113,6 +113,8 @@ class Evidence:
     p99_ms: float | None = None
     previous_p99_ms: float | None = None
     problem: str = ""
+    alarms_able: bool | None = None
+    """Whether its monitor knows the model for long enough to blame it; None: it does not tell."""
 
 
 @dataclass(slots=True)
@@ -247,6 +249,7 @@ class Fleet:
                 p99_ms=None if device.trial is None else device.trial.p99_ms,
                 previous_p99_ms=None if device.trial is None else device.trial.previous_p99_ms,
                 problem=device.failed or "",
+                alarms_able=None if device.trial is None else device.trial.alarms_able,
             )
             for node, device in self._devices.items()
             if device.touched or device.failed is not None

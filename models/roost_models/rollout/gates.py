@@ -75,7 +75,7 @@ def judge(
             _install(group, policy),
             _trouble("crashes", group, policy, lambda counts: counts.restarts >= policy.crash_restarts),
             _quiet(group, policy, quiet_elsewhere),
-            _trouble("alarms", group, policy, lambda counts: counts.alarms > 0),
+            _alarms(group, policy),
             *(_share(name, share, group, step, policy) for name, share in baseline.shares.items()),
             _latency(group, policy),
         ]
@@ -152,9 +152,28 @@ def _tail(name: str, group: _Group, hits: int, of: int, tolerated: float, what: 
 
 
 def _trouble(name: str, group: _Group, policy: Policy, has: Callable[[Counts], bool]) -> Gate:
-    told = [one for one in group.members if one.installed or one.counts.requests or one.counts.restarts]
+    told = _told(group)
     hits = sum(has(one.counts) for one in told)
     return _tail(name, group, hits, len(told), policy.tolerated[name], f"devices with {name}")
+
+
+def _alarms(group: _Group, policy: Policy) -> Gate:
+    """A monitor that does not know the model for long enough is silent, which is no pass: such devices do not count.
+
+    It is not waited for either: in a new slot it takes a week and more.
+    """
+    told, limit = _told(group), policy.tolerated["alarms"]
+    able = [one for one in told if one.counts.alarms or one.alarms_able is not False]
+    blind = len(told) - len(able)
+    if blind and not able:
+        text = f"not enough history: no monitor of {blind} devices knows this model for long enough to blame it"
+        return Gate("alarms", group.name, "not judged", None, limit, 0, 0, text)
+    gate = _tail("alarms", group, sum(one.counts.alarms > 0 for one in able), len(able), limit, "devices with alarms")
+    return gate if not blind else _with_text(gate, f"{gate.text}; not enough history on {blind} more")
+
+
+def _told(group: _Group) -> list[Evidence]:
+    return [one for one in group.members if one.installed or one.counts.requests or one.counts.restarts]
 
 
 def _install(group: _Group, policy: Policy) -> Gate:

@@ -9,6 +9,8 @@ LEVEL = 0.95
 _Z = 1.959963984540054
 """Two-sided 95 % of the normal distribution."""
 _EPSILON = 1e-15
+_NEAR = 1e-14
+"""A limit's relative error; the fraction is no better."""
 _TINY = 1e-300
 _STEPS = 100_000
 
@@ -99,16 +101,22 @@ def _away(value: float) -> float:
 
 
 def _solve(a: float, b: float, wanted: float) -> float:
-    """The x at which I_x(a, b) is `wanted`, by bisection down to the last bit."""
-    low, high = 0.0, 1.0
+    """The x at which I_x(a, b) is `wanted`: Newton's steps, bisection where one would lead out of what is known."""
+    low, high, x = 0.0, 1.0, a / (a + b)
+    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
     while True:
-        middle = (low + high) / 2
-        if middle in (low, high):
-            return high
-        if incomplete_beta(a, b, middle) < wanted:
-            low = middle
+        beyond = incomplete_beta(a, b, x) - wanted
+        if beyond < 0:
+            low = x
         else:
-            high = middle
+            high = x
+        slope = math.exp(scale + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x))
+        nearer = x - beyond / slope if slope > 0 else low
+        if not low < nearer < high:
+            nearer = (low + high) / 2
+        if nearer in (low, high) or abs(nearer - x) <= _NEAR * nearer:
+            return nearer
+        x = nearer
 
 
 def _check(count: int, of: int) -> None:

@@ -51,7 +51,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     now: float | None = None
     unit: str = ""
     events: int = 0
-    """How many observations stand behind `now`."""
+    """Observations that are new since the signal's last reading, not all that stand behind `now`: who adds up the
+    `events` of many readings counts none twice. 0 of what counts no observations."""
     why_not: str = ""
     """E.g. `not enough history: 2 of 7 days`. Never a page (requirement G19)."""
     sentence: str = ""

@@ -20,6 +20,7 @@ _OPEN = 12
 _TEXT = 200
 _REASON = 300
 _NAME = 60
+_JUDGED = 256
 
 
 def open_alarm(one: Episode, signals: int = _SIGNALS) -> OpenAlarm:
@@ -65,6 +66,7 @@ def listed(task: str, overview: Overview, header: Header) -> Alarms:
         able=overview.able,
         watched_since=_ms(overview.since),
         why_not=overview.why_not[:_TEXT],
+        judged=[name for name in overview.judged if is_name(name)][:_JUDGED],
     )
 
 

@@ -4,7 +4,8 @@ Rules:
 
 1. A message is acknowledged to the broker when its observation is in here. So killed at any moment, the watch comes
    back by its save and what follows, and the broker brings the rest: no gap, and nothing twice (by message id).
-2. A save and the forgetting of what it covers are one transaction. Rows are there once, however often they are made.
+2. A save covers what was handled, up to a number; the forgetting of that is in the same transaction. What follows is
+   read page by page: it is never in memory as a whole. Rows are there once, however often they are made.
 3. What was told to people (`told`) is written before it is published: what is handled again is not told again.
 4. Nothing is synced: a power cut may cost the newest seconds, never the file. A file that is none any more is set
    aside, and learning begins anew.
@@ -40,13 +41,13 @@ _KEEP_TOLD = 10_000
 _MAX_BODY = 500_000_000
 
 
-class Kept(NamedTuple):
-    """What was found at the start."""
+class Head(NamedTuple):
+    """What is found at the start without reading much."""
 
-    saved: Any | None
-    """What `save` was given last; None: nothing, or of another version."""
-    observed: list[bytes]
-    """Since then, in the order of arrival."""
+    upto: int
+    """The last save covers observations up to this number."""
+    newest: int
+    """Observations behind it, up to this number, are still to be handled."""
     steady: Any | None
     told: frozenset[str]
 
@@ -72,35 +73,47 @@ class Journal:
         """Leave one file behind, without its log."""
         self._db.close()
 
-    def read(self) -> Kept:
-        """All that is kept."""
-        row = self._db.execute("SELECT version, body FROM saved").fetchone()
-        saved = _unpack(row[1]) if row is not None and row[0] == VERSION else None
+    def head(self) -> Head:
+        """What is needed before anything can be heard."""
+        row = self._db.execute("SELECT upto FROM saved").fetchone()
         steady = self._db.execute("SELECT body FROM steady").fetchone()
-        return Kept(
-            saved,
-            [body for (body,) in self._db.execute("SELECT body FROM observed ORDER BY number")],
+        return Head(
+            row[0] if row is not None else 0,
+            self._number,
             msgspec.json.decode(steady[0]) if steady is not None else None,
             frozenset(key for (key,) in self._db.execute("SELECT key FROM told")),
         )
 
+    def saved(self) -> bytes | None:
+        """The last save, for `unpacked`; None: there is none, or it is of another version."""
+        row = self._db.execute("SELECT version, body FROM saved").fetchone()
+        return row[1] if row is not None and row[0] == VERSION else None
+
+    def page(self, after: int, upto: int, most: int) -> list[tuple[int, bytes]]:
+        """The oldest observations behind `after`, with their numbers."""
+        found = self._db.execute(
+            "SELECT number, body FROM observed WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
+            (after, upto, most),
+        )
+        return found.fetchall()
+
     def write(self, observed: Sequence[bytes], told: Sequence[str], steady: Any, rows: Sequence[Row] = ()) -> int:
         """Add observations, rows and what is about to be told; returns the number of the newest observation."""
+        newest = self._number + len(observed)
         with Transaction(self._db, synced=False):
-            for body in observed:
-                self._number += 1
-                self._db.execute("INSERT INTO observed VALUES (?, ?)", (self._number, body))
+            self._db.executemany("INSERT INTO observed VALUES (?, ?)", enumerate(observed, self._number + 1))
             for key in told:
-                self._db.execute("INSERT OR IGNORE INTO told VALUES (?, ?)", (key, self._number))
+                self._db.execute("INSERT OR IGNORE INTO told VALUES (?, ?)", (key, newest))
             for row in rows:  # one that is made again after a kill is there already
                 body = zlib.compress(msgspec.json.encode(row), 1)
                 self._db.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", (row.request_id, row.at, body))
             self._db.execute("INSERT OR REPLACE INTO steady VALUES (1, ?)", (msgspec.json.encode(steady),))
-        return self._number
+        self._number = newest
+        return newest
 
     def save(self, state: Any, upto: int, *, keep_rows: int = 20_000) -> int:
         """Everything up to observation number `upto` as a whole; returns its bytes. Of the rows the newest stay."""
-        body = zlib.compress(msgspec.msgpack.encode(state, enc_hook=_plain), 1)
+        body = zlib.compress(packed(state), 1)
         with Transaction(self._db, synced=False):
             self._db.execute("INSERT OR REPLACE INTO saved VALUES (1, ?, ?, ?)", (VERSION, upto, body))
             self._db.execute("DELETE FROM observed WHERE number <= ?", (upto,))
@@ -142,13 +155,19 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _plain(value: Any) -> Any:
-    """A number of numpy's as Python has it; detectors compute with them, and this module does not know numpy."""
-    return value.tolist()
+def packed(state: Any) -> bytes:
+    """Plain values for `save`, which may hold them as a part (`msgspec.Raw`)."""
+    return msgspec.msgpack.encode(state, enc_hook=_plain)
 
 
-def _unpack(body: bytes) -> Any | None:
+def unpacked(body: bytes) -> Any | None:
+    """What `save` was given; None: the card is bad."""
     try:
         return msgspec.msgpack.decode(zlib.decompressobj().decompress(body, _MAX_BODY))
     except (zlib.error, msgspec.DecodeError):
         return None
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's as Python has it; detectors compute with them, and this module does not know numpy."""
+    return value.tolist()

@@ -82,14 +82,12 @@ class Monitor:
         self._thread = Worker("monitor store")
         self._subscribe()
         self._presence.starting()
-        watching: asyncio.Task[None] | None = None
+        # It brings back what it knew while everything else works already: that may take a minute, and holds up nobody.
+        watching = asyncio.create_task(self._watch(self._thread, stop), name="watch")
         try:
-            if self.watch is not None:  # before the first delivery: what it knew comes first
-                await self.watch.begin(self._thread)
             if not await started_before(self._bus, stop):
                 return
             self._presence.ready()
-            watching = asyncio.create_task(self._watch(stop), name="watch")
             await self._work(stop)
             if watching.done():
                 watching.result()  # its defect ends the role: an edge dies loudly
@@ -98,10 +96,11 @@ class Monitor:
             self._presence.failed(str(error))
             raise
         finally:
-            if watching is not None:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
-            await self._last_writes(self._thread)
+            await self._last_writes(self._thread, watching)
+            if self.watch is not None:
+                self.watch.stop()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             self._thread.stop()
             # With a watch the broker keeps what comes while it is away: a restart is to leave no gap.
             await self._bus.stop(forget=self.watch is None)
@@ -153,10 +152,10 @@ class Monitor:
 
     # -- what follows --------------------------------------------------------------------------------------------
 
-    async def _watch(self, stop: asyncio.Event) -> None:
+    async def _watch(self, thread: Worker, stop: asyncio.Event) -> None:
         try:
             if self.watch is not None:
-                await self.watch.run()
+                await self.watch.run(thread)
         except Exception:
             stop.set()
             raise
@@ -174,7 +173,7 @@ class Monitor:
                 said = Counter(self.counts)
                 self._presence.publish()
 
-    async def _last_writes(self, thread: Worker) -> None:
+    async def _last_writes(self, thread: Worker, watching: "asyncio.Task[None]") -> None:
         """Store what is in memory; a card that hangs is not waited for."""
         self.traces.finish()
         with contextlib.suppress(TimeoutError):
@@ -182,4 +181,4 @@ class Monitor:
                 await self.traces.write(thread)
                 await thread.call(self.traces.close)
                 if self.watch is not None:
-                    await self.watch.end()
+                    await self.watch.end(watching)

@@ -7,18 +7,31 @@ store, as a batch with a number. Killed in between, they are put at the next sta
 import sqlite3
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from roost_broker.errors import PeerError
 from roost_rendezvous.analytics.rows import Row
 from roost_rendezvous.analytics.watch.settings import AnalyticsSettings
-from roost_rendezvous.monitor.journal import Journal, Kept
+from roost_rendezvous.monitor.journal import Head, Journal
 
 if TYPE_CHECKING:  # it brings numpy
     from roost_rendezvous.analytics.sketches.store import SketchStore
 
 _MINUTE_NS = 60_000_000_000
 _TIDY_EVERY_NS = 60 * _MINUTE_NS
+
+
+class Saving(NamedTuple):
+    """A save on its way to the card."""
+
+    upto: int
+    """It covers the observations up to this number."""
+    core: bytes
+    """`journal.packed`."""
+    closed: list[Any]
+    """Windows closed since the last one."""
 
 
 class Cards:
@@ -35,35 +48,43 @@ class Cards:
         """Closed windows that no save has yet."""
         self._tidied_at = 0
 
-    def open(self) -> Kept:
-        """What was kept; windows of a save that were not put into the store are put there now."""
+    def open(self) -> Head:
+        """Where it stands; the save and what follows are read later."""
         self._journal = Journal(self._folder / "journal.db")
-        kept = self._journal.read()
-        if kept.saved is not None:
-            self._batch = int(kept.saved.get("batch", 0))
-            self._put(kept.saved.get("closed", []))
-        return kept
+        return self._journal.head()
+
+    def saved(self) -> bytes | None:
+        """The last save, for `journal.unpacked`."""
+        return self._journal.saved() if self._journal is not None else None
+
+    def page(self, after: int, upto: int, most: int) -> list[tuple[int, bytes]]:
+        """Observations that are only here."""
+        return self._journal.page(after, upto, most) if self._journal is not None else []
+
+    def put_again(self, batch: int, closed: list[Any]) -> None:
+        """The last save's windows, unless the store has them."""
+        self._batch = batch
+        self._put(closed)
 
     def write(
-        self,
-        observed: list[bytes],
-        told: list[str],
-        rows: list[Row],
-        steady: Any,
-        state: Any | None,
-        closed: list[Any],
-        now: int,
-    ) -> None:
-        """What is new; with `state` everything as a whole, and the windows closed since the last time."""
-        self._unsaved += closed
+        self, observed: list[bytes], told: list[str], rows: list[Row], steady: Any, saving: Saving | None, now: int
+    ) -> int:
+        """What is new, and a save where there is one. Returns the number of the newest observation."""
+        if saving is not None:
+            self._unsaved += saving.closed
         if self._journal is None:
             self._journal = Journal(self._folder / "journal.db")
-        number = self._journal.write(observed, told, steady, rows)
-        if state is None:
+        newest = self._journal.write(observed, told, steady, rows)
+        if saving is not None:
+            self._save(saving, now)
+        return newest
+
+    def _save(self, saving: Saving, now: int) -> None:
+        if self._journal is None:
             return
         batch = max(self._batch + 1, now // _MINUTE_NS)
-        whole = {"core": state, "closed": self._unsaved, "batch": batch}
-        self._counts["watch-saved-bytes"] = self._journal.save(whole, number, keep_rows=self._settings.keep_rows)
+        whole = {"core": msgspec.Raw(saving.core), "closed": self._unsaved, "batch": batch}
+        self._counts["watch-saved-bytes"] = self._journal.save(whole, saving.upto, keep_rows=self._settings.keep_rows)
         self._batch, closed, self._unsaved = batch, self._unsaved, []
         self._put(closed)
         if self._store is not None and now - self._tidied_at >= _TIDY_EVERY_NS:

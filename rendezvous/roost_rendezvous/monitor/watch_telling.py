@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -17,6 +17,7 @@ from roost_rendezvous.monitor import standing_answer
 from roost_rendezvous.monitor.alarm_messages import changed, listed, open_alarms
 
 if TYPE_CHECKING:  # the core brings numpy, which only a monitor that watches has
+    from roost_rendezvous.analytics.watch.overview import Overview
     from roost_rendezvous.analytics.watch.parts import Told
     from roost_rendezvous.analytics.watch.watching import Watching
 
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 _MOST_SHOWN = 40
 _MOST_BESIDE_STANDING = 12
 """With every signal beside them: a message has its bound."""
+_MOST_MENDED = 20
 
 
 class Asked(Protocol):
@@ -70,12 +72,12 @@ class Telling:
         self._counts[f"watch-{one.step}"] += 1
         self._publish(self._topics(one.episode.task)[1], encode(changed(one.step, one.episode, self._header())))
 
-    def lists(self, core: "Watching", *, everything: bool = False) -> None:
+    def lists(self, overviews: "Mapping[str, Overview]") -> None:
         """The retained list of each task and of the device, where something changed beside the time."""
-        for task in ("", *self._tasks):
-            said = listed(task, core.overview(task), self._header())
+        for task, overview in overviews.items():
+            said = listed(task, overview, self._header())
             what = msgspec.json.encode((said.open, said.why_not, said.signals, said.able))
-            if everything or self._published.get(task) != what:
+            if self._published.get(task) != what:
                 self._published[task] = what
                 self._publish(self._topics(task)[0], encode(said), retain=True)
 
@@ -96,8 +98,16 @@ class Telling:
         return new_header(self._clock, self._device.node, self._role)
 
 
-def answer(core: "Watching", asked: Asked) -> dict[str, Any]:
-    """To the verb `alarms`: every alarm, of one task where one is named; with `standing` also what is watched."""
+def answer_before(behind: int) -> dict[str, Any]:
+    """To the verb `alarms`, while nothing is known yet."""
+    return {"caughtUp": False, "behind": behind, "whyNot": "the monitor is reading what it knew before its start"}
+
+
+def answer(core: "Watching", asked: Asked, *, caught_up: bool = True, behind: int = 0) -> dict[str, Any]:
+    """To the verb `alarms`: every alarm, of one task where one is named; with `standing` also what is watched.
+
+    While it has not caught up with what is left from before its start, it is as of then.
+    """
     task = str(asked.data.get("task", ""))
     overview = core.overview(task)
     standing = asked.data.get("standing") is True
@@ -109,6 +119,9 @@ def answer(core: "Watching", asked: Asked) -> dict[str, Any]:
         "able": overview.able,
         "watchedSince": overview.since // MS,
         "whyNot": overview.why_not,
+        "caughtUp": caught_up,
+        "behind": behind,
+        "mended": [msgspec.to_builtins(one) for one in overview.mended[:_MOST_MENDED]],
     }
     if standing:
         told["standing"] = standing_answer.told(core.standing().signals, task)

@@ -42,6 +42,8 @@ def verdict(moved: list[tuple[Signal, int]], quiet: list[Signal]) -> str:
         ([(CHAMPION, 0)], [signal("model", "fast")], "model"),
         ([(CHAMPION, 0)], [], "unknown"),
         ([(signal("device", "memory", "health"), 0)], [CHAMPION], "unknown"),
+        ([(signal("device", "store", "latency"), 0), (CHAMPION, 0), (CANARY, 0)], [], "unknown"),
+        ([(CHAMPION, 0), (signal("device", "store", "latency"), 0)], [CANARY], "model"),
         ([], [], "unknown"),
     ],
 )

@@ -1,5 +1,6 @@
 """A report from rows: figures, text, page. Each works on a file of rows alone (promise X9)."""
 
+import itertools
 import re
 from datetime import UTC
 from html import unescape
@@ -140,7 +141,20 @@ def test_data_and_operation_stand_in_one_view_the_strangest_first() -> None:
     assert shown.index("nest/data/3.2") < shown.index("nest/data/0.1") < shown.index("Operation")
     assert "stranger than 999 of 1,000" in shown
     assert "not enough history: 2 of 7 days" in shown
+    assert ">learning<" in shown
     assert "1 of 1 have too little history" in shown
+
+
+def test_scores_of_the_second_half_stand_beside_those_of_the_first_quantile_by_quantile(task: TaskReport) -> None:
+    hen = next(one for one in task.halves if one.name == "score of hen by champion")
+    first, second = hen.points[len(hen.points) // 2]
+    assert (first, second) == (pytest.approx(0.8, abs=0.02), pytest.approx(0.5, abs=0.02))
+    assert all(left[0] <= right[0] and left[1] <= right[1] for left, right in itertools.pairwise(hen.points))
+
+
+def test_with_too_few_scores_in_a_half_there_is_no_such_picture() -> None:
+    made = gather(lambda: rows(50), source="s", made_at=0)
+    assert made.tasks[0].halves == ()
 
 
 def test_a_thousand_signals_are_cut_to_the_strangest_and_counted() -> None:

@@ -56,6 +56,13 @@ def test_requests_in_time_models_and_labels_are_those_of_the_rows(made: Report) 
     assert sum(task.labels.values()) == 600
 
 
+def test_the_halves_of_the_time_stand_beside_each_other(made: Report) -> None:
+    (task,) = made.tasks
+    found = {one.name: one.points[len(one.points) // 2] for one in task.halves}
+    assert found["score of hen by champion"] == (pytest.approx(0.8, abs=0.05), pytest.approx(0.5, abs=0.05))
+    assert found["score of hen by fast"] == (pytest.approx(0.9), pytest.approx(0.9))
+
+
 def test_the_new_version_is_marked_where_it_began_and_scores_change_there(made: Report) -> None:
     (mark,) = made.marks
     assert mark.text == "champion 4 came"

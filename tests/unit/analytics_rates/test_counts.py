@@ -92,3 +92,11 @@ def test_a_restored_watch_goes_on_where_the_other_was():
 def test_a_bin_that_cannot_be_is_refused(width: int, count: float):
     with pytest.raises(Misuse):
         CountWatch(SIGNAL).add(FIRST_HOUR * HOUR, width, count)
+
+
+def test_each_event_is_counted_in_one_reading_however_many_readings_it_stands_behind():
+    counts = hourly_counts(24 * 9, 5)
+    readings = live(CountWatch(SIGNAL), counts)
+    judged = [reading for reading in readings if reading.unit]
+    assert sum(reading.events for reading in judged) == sum(counts[-len(judged) :])
+    assert (judged[-1].now or 0.0) == sum(counts[-6:])

@@ -66,6 +66,16 @@ def test_clusters_wait_for_a_history_and_take_names_until_then() -> None:
     assert not watch.widen("c")
 
 
+def test_vectors_placed_together_give_what_each_placed_at_once_gives() -> None:
+    asked, left = (ClusterWatch(SIGNAL, "scores", NAMES) for _ in range(2))
+    for vector in related(4, 150, 70, 0.9, -0.9):
+        asked.handle(vector)
+        left.handle(vector)
+        assert asked.surprise >= 0.0
+    assert left.tick(1) == asked.tick(1)
+    assert left.snapshot() == asked.snapshot()
+
+
 def test_restored_clusters_go_on_as_if_nothing_had_been() -> None:
     vectors = related(3, 100, 40, 0.9, -0.9)
     whole, before, after = (ClusterWatch(SIGNAL, "scores", NAMES) for _ in range(3))
@@ -146,6 +156,17 @@ def test_a_restored_tail_goes_on_as_if_nothing_had_been() -> None:
         period(whole, seed)
     after.restore(msgspec.json.decode(msgspec.json.encode(whole.snapshot()), type=KeptTail))
     assert period(after, 50) == pytest.approx(period(whole, 50), abs=0.2)
+
+
+def test_a_restart_within_a_period_counts_what_was_before_it() -> None:
+    whole, after = TailWatch(TAIL, "score"), TailWatch(TAIL, "score")
+    for seed in range(6):
+        period(whole, seed)
+    for value in (0.1, 0.2, 5.0):
+        whole.handle(value)
+    after.restore(whole.snapshot())
+    assert after.pending == whole.pending == 3
+    assert after.snapshot() == whole.snapshot()
 
 
 def test_a_band_of_settings_that_make_no_sense_is_refused() -> None:

@@ -126,8 +126,10 @@ def test_an_atom_has_a_cell_of_its_own() -> None:
 
 
 def test_every_set_of_cells_is_told_once_and_never_as_its_complement() -> None:
-    table, spans = Cells([0.1, 0.2, 0.5], [0.2]).sets()
+    cells = Cells([0.1, 0.2, 0.5], [0.2])
+    table = cells.sets()
     columns = {table[:, at].tobytes() for at in range(table.shape[1])}
+    spans = {cells.span(table[:, at]) for at in range(table.shape[1])}
     assert len(columns) == len(spans) == table.shape[1]
     assert not any((~table[:, at]).tobytes() in columns for at in range(table.shape[1]))
 

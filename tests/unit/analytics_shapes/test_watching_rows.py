@@ -133,6 +133,30 @@ def test_a_model_known_as_the_canary_later_keeps_its_history() -> None:
     assert [reading.why_not for reading in mine] == [""]
 
 
+def test_a_stream_that_nothing_came_to_says_the_same_and_is_not_asked_again() -> None:
+    watch = fed(henhouse(8, 60))
+    before = {reading.signal: reading for reading in watch.tick(1)}
+    word = Word(model="champion", elapsed_ms=20.0)
+    watch.handle(Row(request_id="60", task="nest", at=60 * MINUTE, words=(word,)))
+    after = {reading.signal: reading for reading in watch.tick(2)}
+    (fresh,) = after.keys() - before.keys()
+    assert fresh.name == "nest/latency/champion/answer"
+    assert all(after[signal] is reading for signal, reading in before.items())
+
+
+def test_a_version_that_was_heard_of_is_asked_again_and_a_moved_band_asks_all() -> None:
+    bands = Bands("nest", "canary", pairs=50)
+    for model in ("one", "other"):
+        for _ in range(48):
+            bands.handle(model, "1", True)
+    first = list(bands.tick(1))
+    assert list(bands.tick(2)) == first
+    bands.handle("one", "1", True)
+    assert [reading.at for reading in bands.tick(3)] == [1, 3]
+    bands.handle("one", "1", True)  # a record: the band of the others has moved
+    assert [reading.at for reading in bands.tick(4)] == [4]
+
+
 def test_a_new_normal_is_learnt_for_the_signal_acknowledged_and_no_other() -> None:
     watch = fed(henhouse(9, 220, swap_at=150))
     signal = strange(watch)[0].signal

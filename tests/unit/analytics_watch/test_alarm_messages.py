@@ -26,11 +26,12 @@ def episode(number: int, **more: Any) -> Episode:
 
 
 def test_however_much_is_strange_at_once_the_list_fits_into_a_message() -> None:
-    message = listed("t", Overview(episodes=tuple(map(episode, range(100))), signals=7, able=3), HEADER)
+    judged = ("no name", *(f"m{number:03}".ljust(32, "x") for number in range(1_000)))
+    message = listed("t", Overview(episodes=tuple(map(episode, range(100))), signals=7, able=3, judged=judged), HEADER)
     payload = encode(message)
     assert len(payload) <= MAX_BYTES
     assert decode(payload) == message
-    assert len(message.open) == 12
+    assert (len(message.open), len(message.judged), message.judged[0]) == (12, 256, f"m000{'x' * 28}")
 
 
 def test_a_list_holds_the_open_alarms_of_its_task_unknown_ones_first_and_rare_ones_before_common_ones() -> None:

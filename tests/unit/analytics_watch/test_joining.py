@@ -52,6 +52,15 @@ def test_a_request_that_has_been_quiet_for_long_enough_is_one_row_with_every_mod
     assert (row.input, row.state, row.tags) == ({"x": 1.0}, {"door": "open"}, {"camera": "nest", "cohort": "champion"})
 
 
+def test_a_late_answer_took_as_long_as_its_model_however_long_the_request_waited_for_the_monitor() -> None:
+    core = joining()
+    core.handle(asked("1", ago=3_600 * SECOND))
+    core.handle(decided("1", 2, told("slow", "pending", None)))
+    core.handle(said("1", "slow", 3 * SECOND))
+    [row] = core.expire(20 * SECOND)
+    assert [word.elapsed_ms for word in row.words] == [3_000.0]
+
+
 def test_what_is_delivered_again_changes_nothing_before_and_after_the_row() -> None:
     core = joining()
     for _ in range(2):

@@ -131,9 +131,16 @@ def test_time_for_which_the_device_was_off_is_no_silence_when_somebody_says_so(t
     at += 5 * HOUR
     if told:
         streams.resume(at)
-    [reading] = streams.tick(at + SECOND)
-    assert reading.surprise is not None
-    assert (reading.surprise > 5) is strange
+    for reading in streams.tick(at + SECOND)[:2]:  # the rate, and its silences
+        assert reading.surprise is not None
+        assert (reading.surprise > 5) is strange
+
+
+def test_models_that_are_known_for_long_enough_to_be_blamed_are_named(
+    learnt: tuple[Any, House],
+) -> None:
+    story = Story(learnt).until(0.5)
+    assert story.watch.overview("henhouse").judged == ("canary", "champion", "fast")
 
 
 def test_a_clock_that_was_set_is_a_reading_of_its_own(learnt: tuple[Any, House]) -> None:
@@ -153,7 +160,7 @@ def test_steps_of_traces_work_after_the_answer_and_what_processes_cost_are_watch
         watch.handle(RanOn(at, "", "t", "slow", 300.0))
         watch.handle(Standing(at, f"s{number}", "t", "champion", "ready", "1", 1, 50_000_000, number * 600))
     names = {one.signal for one in watch.standing().signals}
-    assert {"t/latency/champion/evaluate", "t/latency/champion/wait"} <= names
+    assert {"t/latency/champion/evaluate", "t/latency/champion/wait (traced)"} <= names
     assert {"t/quality/slow/ran-on", "t/health/champion/memory", "t/health/champion/processor"} <= names
 
 
@@ -162,7 +169,7 @@ def test_with_little_history_there_is_a_reason_and_no_alarm() -> None:
     told = [one for heard in house.until(BEGIN + 12 * HOUR) for one in watch.handle(heard)]
     overview = watch.overview("henhouse")
     assert told == []
-    assert overview.able == 0
+    assert (overview.able, overview.judged) == (0, ())
     assert "not" in overview.why_not
     assert overview.since > 0
 

@@ -226,3 +226,38 @@ def test_a_line_that_is_no_row_is_named(
     path.write_bytes(render(made(1)[0]) + b"\n{]\n")
     assert roost(monkeypatch, "old", "new", "--rows", path) == 1
     assert "Line 3 is no row" in capsys.readouterr().err
+
+
+def test_where_the_schedule_draws_by_lot_it_is_told_what_always_choosing_each_would_have_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`old` is right in all, `new` in half; `new` is drawn in one of four."""
+    random, rows = np.random.default_rng(1), []
+    for number in range(2_000):
+        wrong, bold = number % 2 == 0, random.random() < 0.25
+        words = (
+            Word(model="old", version="1", scores={"hen": 0.9, "egg": 0.1}),
+            Word(model="new", version="1", scores={"hen": 0.2, "egg": 0.8} if wrong else {"hen": 0.9, "egg": 0.1}),
+        )
+        rows.append(
+            Row(
+                request_id=f"{number:032x}",
+                task="nest",
+                at=10**18 + number * 10**9,
+                words=words,
+                answered_by="new" if bold else "old",
+                label="egg" if bold and wrong else "hen",
+                cause="preferred",
+                truth="hen",
+                propensity=0.25 if bold else 0.75,
+            )
+        )
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"".join(map(render, rows)))
+    assert roost(monkeypatch, "old", "new", "--rows", path) == 0
+    said = capsys.readouterr().out
+    assert "Had old always been chosen, 100.0 % of the answers would have been right" in said
+    assert roost(monkeypatch, "old", "new", "--rows", path, "--json") == 0
+    found = {one["model"]: one for one in json.loads(capsys.readouterr().out)["always"]}
+    assert abs(found["new"]["value"] - 0.5) <= 3 * found["new"]["error"]
+    assert found["new"]["error"] < 0.05

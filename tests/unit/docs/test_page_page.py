@@ -31,6 +31,6 @@ def test_the_commands_shown_exist(command: str) -> None:
 def test_each_page_is_described_and_shown() -> None:
     shown = re.findall(r"\(images/(page-\w+\.png)\)", TEXT)
     assert {path.name for path in (DOCS / "images").glob("page-*.png")} == set(shown)
-    assert len(shown) == len(set(shown)) == 9
+    assert len(shown) == len(set(shown)) == 10
     for _, name in PLACES:
         assert f"**{name}**" in TEXT

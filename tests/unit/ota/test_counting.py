@@ -169,3 +169,14 @@ def test_alarms_that_blame_a_slots_model_count_once_each_since_its_bundle_came()
     assert new is not None
     assert old is not None
     assert (new.alarms, old.alarms) == (2, 0)
+
+
+def test_whether_the_monitor_can_blame_a_slots_model_is_told_with_its_trial() -> None:
+    made = counter()
+    before = made.trial("b")
+    made.judged(["champion-b", "fast"])
+    new, old = made.trial("b"), made.trial("a")
+    assert before is not None
+    assert new is not None
+    assert old is not None
+    assert (before.alarms_able, new.alarms_able, old.alarms_able) == (False, True, False)

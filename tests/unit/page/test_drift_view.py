@@ -9,7 +9,7 @@ import pytest
 
 from roost_broker.messages import Alarms, AlarmSignal, Answer, ModelOutcome, ModelState, OpenAlarm, Result
 from roost_edge.alarm_desk import Answer as Said
-from roost_edge.alarm_desk import read
+from roost_edge.alarm_desk import catching_up, read
 from roost_edge.page import scraper_token
 from roost_edge.page.measuring import Measured
 from roost_edge.page.view import View
@@ -18,6 +18,7 @@ from roost_edge.page.views.frame import Frame
 from roost_rendezvous.analytics.alarms.standing import SignalStanding
 from roost_rendezvous.analytics.faces import openmetrics
 from roost_rendezvous.monitor import standing_answer
+from roost_rendezvous.monitor.watch_telling import answer_before
 
 NOW = 1_800_000_000_000
 HEAD: dict[str, Any] = {"timestamp": NOW, "message_id": "a" * 32}
@@ -64,6 +65,19 @@ def test_no_alarm_and_no_monitor_are_two_things() -> None:
     assert "said nothing yet" in drift.alarms(FRAME, {}, None, NOW, UTC)
 
 
+def test_while_nothing_could_be_an_alarm_yet_the_page_says_that_it_learns_and_why() -> None:
+    learning = {
+        task: Alarms(**HEAD, task=task or None, signals=9, able=able, why_not="not watched long enough: 2 of 48 hours")
+        for task, able in (("", 0), ("nest", 4))
+    }
+    shown = drift.alarms(FRAME, learning, None, NOW, UTC)
+    assert "There can be no alarm yet." in shown
+    assert "learns what is usual here (not watched long enough: 2 of 48 hours)" in shown
+    assert "No alarm in this time" not in shown
+    one_is_able = learning | {"nest": lists()["nest"]}
+    assert "There can be no alarm yet." not in drift.alarms(FRAME, one_is_able, None, NOW, UTC)
+
+
 def test_everything_that_is_watched_comes_over_the_wire_bounded_and_whole() -> None:
     signals = [
         SignalStanding(
@@ -81,6 +95,13 @@ def test_everything_that_is_watched_comes_over_the_wire_bounded_and_whole() -> N
     assert "840 more signals are watched" in shown
     assert "stranger than 9,999 of 10,000" in shown
     assert standing_answer.told(signals, "elsewhere") == []
+
+
+@pytest.mark.parametrize("said", [Said(caught_up=False, behind=1_234), read(answer_before(1_234))])
+def test_while_the_monitor_catches_up_the_page_says_that_the_present_is_not_known(said: Said) -> None:
+    assert "catching up: 1,234 observations" in drift.alarms(FRAME, lists(), said, NOW, UTC)
+    assert "catching up" not in drift.alarms(FRAME, lists(), Said(), NOW, UTC)
+    assert "catching up; what is open now" in catching_up(read(answer_before(0)))
 
 
 def test_when_the_monitor_does_not_answer_the_page_says_why() -> None:

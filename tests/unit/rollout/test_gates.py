@@ -74,6 +74,21 @@ def test_a_share_that_chance_does_not_explain_fails(name: str) -> None:
     assert [one.name for one in found if one.verdict == "fail" and one.group == ALL] == [name]
 
 
+def test_monitors_that_know_too_little_of_the_model_are_no_pass_and_are_not_waited_for() -> None:
+    silent = gate(judge(fleet(20, 20, alarms_able=False), SHADOW, POLICY, EXPECTED), "alarms")
+    assert (silent.verdict, silent.value, silent.of) == ("not judged", None, 0)
+    assert silent.text.startswith("not enough history: no monitor of 20 devices knows this model")
+    some = gate(judge(fleet(15, 20, alarms_able=False), SHADOW, POLICY, EXPECTED), "alarms")
+    assert (some.verdict, some.of) == ("pass", 5)
+    assert some.text.endswith("not enough history on 15 more")
+
+
+def test_an_alarm_counts_whoever_says_that_there_can_be_none() -> None:
+    counts = Counts(since=1, requests=2000, answered=1999, alarms=1)
+    found = judge(fleet(20, 20, alarms_able=False, counts=counts), SHADOW, POLICY, EXPECTED)
+    assert gate(found, "alarms").verdict == "fail"
+
+
 def test_too_few_requests_wait() -> None:
     few = Counts(since=1, requests=5, answered=5, previous=(5, 5), canary=(5, 5))
     found = judge(fleet(20, 20, counts=few), SHADOW, POLICY, EXPECTED)

@@ -157,6 +157,12 @@ def test_what_is_wanted_is_what_the_settings_have() -> None:
     assert not any("gateway" in unit or "proxy" in unit or "ota" in unit for _, unit in wants)
 
 
+def test_inputs_are_looked_at_on_a_schedule_unless_the_analytics_are_off() -> None:
+    timer = ("roost.target", "roost-features.timer")
+    assert timer in planned(settings(), shipped()).wants
+    assert timer not in planned(settings(analytics={"enabled": False}), shipped()).wants
+
+
 def test_journal_and_hardware_watchdog_are_the_settings_own() -> None:
     files = planned(settings(), shipped()).files
     assert "RuntimeWatchdogSec=15s\n" in files["etc/systemd/system.conf.d/20-roost.conf"]

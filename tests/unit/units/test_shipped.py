@@ -71,6 +71,14 @@ def test_a_model_reaches_nobody_but_the_broker_and_writes_to_its_own_folders_onl
     assert all("%i" in part for part in values(model, "StateDirectory")[0].split())
 
 
+def test_who_loads_bundles_by_the_calendar_is_no_more_trusted_than_a_model_and_is_in_nobodys_way() -> None:
+    name = "roost-features.service"
+    assert values(name, "User") == values("roost-model@.service", "User")
+    assert values(name, "PrivateNetwork") == ["yes"]
+    assert values(name, "CPUSchedulingPolicy") == ["idle"]
+    assert int(values(name, "OOMScoreAdjust")[0]) > int(values("roost-model@.service", "OOMScoreAdjust")[0])
+
+
 @pytest.mark.parametrize("name", [name for name in UNITS if name.endswith(".timer")])
 def test_no_timer_strikes_a_whole_fleet_at_once(name: str) -> None:
     assert values(name, "RandomizedDelaySec") == ["12h"]

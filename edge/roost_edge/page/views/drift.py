@@ -5,7 +5,7 @@ from datetime import tzinfo
 
 from roost_broker.clock import MS
 from roost_broker.messages import Alarms
-from roost_edge.alarm_desk import Answer, episode_of
+from roost_edge.alarm_desk import Answer, catching_up, episode_of
 from roost_edge.page.views.frame import Frame, may_not, token
 from roost_edge.page.views.markup import Html, badge, cut, el, joined
 from roost_rendezvous.analytics.alarms.episode import Episode, Marker
@@ -36,12 +36,29 @@ def alarms(frame: Frame, lists: Mapping[str, Alarms], said: Answer | None, now_m
     episodes = sorted(found.values(), key=lambda one: (one.state != "open", one.state == "ended", -one.opened))[:_SHOWN]
     start = min([now_ms - 7 * _DAY_MS, *(one.opened // MS for one in episodes)]) * MS
     marks = {(mark.at, mark.text): Marker(at=mark.at, text=mark.text) for one in episodes for mark in one.markers}
+    waits = catching_up(said) if said is not None else ""
     return joined(
         el("h2", "Alarms"),
-        alarms_plot(episodes, start, now_ms * MS, zone, marks=list(marks.values())),
+        el("p", waits, class_="note") if waits else None,
+        _learning(lists) if not episodes else None,
+        alarms_plot(episodes, start, now_ms * MS, zone, marks=list(marks.values()))
+        if episodes or not _learning(lists)
+        else None,
         el("ol", (_episode(frame, one, zone) for one in episodes), class_="races") if episodes else None,
         may_not(frame) if any(one.state == "open" for one in episodes) and not frame.form else None,
         _able(lists),
+    )
+
+
+def _learning(lists: Mapping[str, Alarms]) -> Html | None:
+    """Said plainly while nothing could be an alarm yet: "no alarm" would say that all is as usual."""
+    if not lists or any(said.able and not said.why_not for said in lists.values()):
+        return None
+    reasons = sorted({cut(said.why_not, 160) for said in lists.values() if said.why_not})
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    return joined(
+        el("p", badge("warn", "learning"), el("strong", " There can be no alarm yet.")),
+        el("p", f"The monitor still learns what is usual here{why}. Until then nobody is told of anything strange."),
     )
 
 

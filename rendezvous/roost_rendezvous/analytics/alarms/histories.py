@@ -5,6 +5,7 @@ sharp), be moved when a new normal is declared, and be asked for thousands of va
 better at, the far end, is what the fitted tail is for. About 6 kB a row.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ _FADE_EVERY_NS = 6 * 3_600_000_000_000
 _MOST_FADED_NS = 86_400_000_000_000
 """A device that was off for a winter forgets no more than for a day: what it knew is the best there is."""
 _REFRESH_EVERY_NS = 6 * 3_600_000_000_000
+_BLOCK = 128
+"""Rows refreshed at once: what that is reckoned with is several times as large as what is kept of it."""
 
 
 class Histories:
@@ -35,6 +38,8 @@ class Histories:
         """What is learnt of rows that are part of an open episode."""
         self._faded: int | None = None
         self._refreshed: int | None = None
+        self._since: Counter[tuple[int, int]] = Counter()
+        """Readings since the last refresh by row and bin: whoever restores this judges as if he had never ended."""
 
     @property
     def rows(self) -> int:
@@ -76,6 +81,7 @@ class Histories:
                 self._aside[int(row)][bin_] += 1.0
             rows, bins = rows[~apart], bins[~apart]
         self._weights[rows, bins] += 1.0
+        self._since.update(zip(rows.tolist(), bins.tolist(), strict=True))
 
     def set_aside(self, rows: Iterable[int]) -> None:
         """Learn these aside from now on: what an alarm is about must not become usual meanwhile."""
@@ -133,6 +139,7 @@ class Histories:
             "refreshed": self._refreshed,
             "rows": [filled(row) for row in self._weights],
             "aside": {str(row): filled(weights) for row, weights in self._aside.items()},
+            "since": [[row, bin_, times] for (row, bin_), times in self._since.items()],
         }
 
     def restore(self, kept: dict[str, Any]) -> None:
@@ -141,14 +148,26 @@ class Histories:
         rows = [unfilled(row, self._bins.count) for row in kept["rows"]]
         self._weights = np.array(rows, np.float32).reshape(len(rows), self._bins.count)
         self._aside = {int(row): unfilled(one, self._bins.count) for row, one in kept["aside"].items()}
+        since = Counter({(row, bin_): times for row, bin_, times in kept.get("since", ())})  # an older save has none
+        for (row, bin_), times in since.items():
+            self._weights[row, bin_] -= times
         self._refresh()
+        for (row, bin_), times in since.items():
+            self._weights[row, bin_] += times
+        self._since = since
 
     def _refresh(self) -> None:
-        totals = self._weights.sum(axis=1, dtype=np.float64)
-        self._above = (totals[:, None] - np.cumsum(self._weights, axis=1, dtype=np.float64)).astype(np.float32)
-        np.maximum(self._above, 0.0, out=self._above)
-        self._totals = totals
-        self._tails = tails.fit(self._weights, self._above, totals, self._bins)
+        self._since.clear()
+        self._totals = self._weights.sum(axis=1, dtype=np.float64)
+        self._above = np.empty_like(self._weights)
+        found = []
+        for first in range(0, max(1, self.rows), _BLOCK):
+            rows = slice(first, first + _BLOCK)
+            weights, totals = self._weights[rows], self._totals[rows]
+            above = totals[:, None] - np.cumsum(weights, axis=1, dtype=np.float64)
+            self._above[rows] = np.maximum(above, 0.0)
+            found.append(tails.fit(weights, self._above[rows], totals, self._bins))
+        self._tails = tails.Tails(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def filled(weights: Floats) -> list[list[float]]:

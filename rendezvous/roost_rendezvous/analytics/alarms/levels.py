@@ -39,6 +39,8 @@ class EpisodeLevels:
         self._now: int | None = None
         self._refreshed: int | None = None
         self._table = np.full((statistics, LEVELS.count), np.nan)
+        self._judged_by: tuple[Floats, float] | None = None
+        """Counts and weeks that the table was made of: whoever restores it judges as if he had never ended."""
 
     @property
     def weeks(self) -> float:
@@ -63,7 +65,7 @@ class EpisodeLevels:
             self._counts *= fade
             self._weeks *= fade
             self._unfaded = 0
-            self._table = self._rates()
+            self._judge_by(self._counts.copy(), self._weeks)
 
     def per_week(self, values: Floats) -> Floats:
         """log10 of how often a week each statistic makes an episode at its value or above; nan: not known yet."""
@@ -87,28 +89,13 @@ class EpisodeLevels:
         share = 0.0 if high <= low else (high - np.log10(per_week)) / (high - low)
         return float(LEVELS.edges[first] + min(1.0, max(0.0, share)) * (LEVELS.edges[1] - LEVELS.edges[0]))
 
-    def _rates(self) -> Floats:
-        """log10 episodes a week of each statistic at each level, falling with the level."""
-        weeks = max(self._weeks, 1e-9)
-        counts = np.maximum.accumulate(self._counts[:, ::-1], axis=1)[:, ::-1]
-        table = np.full(counts.shape, np.nan)
-        for row, reached in zip(table, counts, strict=True):
-            most = reached[0]
-            if most < _LEAST:
-                continue
-            row[:] = np.log10(np.maximum(reached, 1e-9) / weeks)
-            anchor = _last_at_least(reached, min(_ANCHOR, most))
-            few = _last_at_least(reached, min(_FEW, most / 2.0))
-            many = _last_at_least(reached, min(_MANY, most))
-            step = LEVELS.edges[1] - LEVELS.edges[0]
-            apart = max(few - many, 1) * step
-            fall = (np.log10(reached[many]) - np.log10(reached[few])) / apart
-            beyond = np.arange(anchor, LEVELS.count)
-            row[beyond] = row[anchor] - max(fall, 0.05) * (beyond - anchor) * step
-        return table
+    def _judge_by(self, counts: Floats, weeks: float) -> None:
+        self._judged_by = counts, weeks
+        self._table = _rates(counts, weeks)
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-able."""
+        counts, weeks = self._judged_by or (self._counts, self._weeks)
         return {
             "now": self._now,
             "refreshed": self._refreshed,
@@ -116,6 +103,7 @@ class EpisodeLevels:
             "unfaded": self._unfaded,
             "counts": [_runs(row.round(4)) for row in self._counts],
             "last": [_runs(row) for row in self._last],
+            "table": {"counts": [_runs(row.round(4)) for row in counts], "weeks": weeks},
         }
 
     def restore(self, kept: dict[str, Any]) -> None:
@@ -124,7 +112,29 @@ class EpisodeLevels:
         self._unfaded = kept["unfaded"]
         self._counts = np.array([_unrun(row) for row in kept["counts"]], np.float64)
         self._last = np.array([_unrun(row) for row in kept["last"]], np.int64)
-        self._table = self._rates()
+        table = kept.get("table", kept)  # an older save is without
+        self._judge_by(np.array([_unrun(row) for row in table["counts"]], np.float64), table["weeks"])
+
+
+def _rates(counts: Floats, weeks: float) -> Floats:
+    """log10 episodes a week of each statistic at each level, falling with the level."""
+    weeks = max(weeks, 1e-9)
+    counts = np.maximum.accumulate(counts[:, ::-1], axis=1)[:, ::-1]
+    table = np.full(counts.shape, np.nan)
+    for row, reached in zip(table, counts, strict=True):
+        most = reached[0]
+        if most < _LEAST:
+            continue
+        row[:] = np.log10(np.maximum(reached, 1e-9) / weeks)
+        anchor = _last_at_least(reached, min(_ANCHOR, most))
+        few = _last_at_least(reached, min(_FEW, most / 2.0))
+        many = _last_at_least(reached, min(_MANY, most))
+        step = LEVELS.edges[1] - LEVELS.edges[0]
+        apart = max(few - many, 1) * step
+        fall = (np.log10(reached[many]) - np.log10(reached[few])) / apart
+        beyond = np.arange(anchor, LEVELS.count)
+        row[beyond] = row[anchor] - max(fall, 0.05) * (beyond - anchor) * step
+    return table
 
 
 def _last_at_least(reached: Floats, wanted: float) -> int:

@@ -35,10 +35,10 @@ class Judgement(NamedTuple):
 
 def judge(moved: Sequence[Mover], quiet: Sequence[Signal], markers: Sequence[Marker] = ()) -> Judgement:
     """`moved`: strangest first; `quiet`: known well enough and as usual; `markers`: done on purpose shortly before."""
-    by: dict[Subject, list[Mover]] = {}
+    by: dict[Subject, list[Mover]] = {}  # in the order of the strangest of each
     for mover in moved:
         by.setdefault(mover.signal.subject, []).append(mover)
-    for rule in (_clock, _link, _camera, _models, _without_models):
+    for rule in (_clock, _link, _camera, _device, _models, _without_models):
         found = rule(by, quiet)
         if found is not None:
             return Judgement(found.verdict, found.reasons + _purpose(found.verdict, by, markers))
@@ -69,6 +69,16 @@ def _camera(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgemen
         said = f"What the camera gives moved first ({_names(eyes)}), then what models make of it ({_names(models)})."
         return Judgement("camera", (said,))
     return None
+
+
+def _device(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
+    """A step of the device that is stranger than everything else: what models took may have come of it, not the reverse."""
+    device = by.get("device", [])
+    if not device or next(iter(by)) != "device":
+        return None
+    models = by.get("model", []) + by.get("canary", [])
+    said = f"It is the device itself ({_names(device)})"
+    return Judgement("unknown", (f"{said}; models moved less ({_names(models)})." if models else f"{said}.",))
 
 
 def _models(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:

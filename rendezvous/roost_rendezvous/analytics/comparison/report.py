@@ -4,6 +4,7 @@ import msgspec
 
 from roost_rendezvous.analytics.comparison.agreement import Agreement
 from roost_rendezvous.analytics.comparison.cascades import Exchange
+from roost_rendezvous.analytics.comparison.exploration import OffPolicy
 from roost_rendezvous.analytics.comparison.matching import Top
 from roost_rendezvous.analytics.comparison.sampling import Estimate, Stratum
 
@@ -117,6 +118,8 @@ class Comparison(_Part, tag_field="schema", tag="roost.comparison/1", frozen=Tru
     groups: list[Group] = []
     paired: Paired | None = None
     gain: Gain | None = None
+    always: list[OffPolicy] = []
+    """Where the schedule draws by lot and truths are known: how often always choosing each would have been right."""
     cascade: Exchange | None = None
     band: str = ""
     """How usual the difference is beside this canary; empty: not asked for."""

@@ -150,6 +150,12 @@ def truth(found: Comparison) -> list[str]:
             f"Of the differing requests {found.other.name} gains {100 * gain.mean:+.3g} in 100, "
             f"give or take {100 * 1.96 * gain.error:.2g} (estimated from {gain.of:,} of the sample).{flag}"
         )
+    for drawn_ in found.always:
+        lines.append(
+            f"The schedule draws by lot. Had {drawn_.model} always been chosen, {100 * drawn_.value:.1f} % of the "
+            f"answers would have been right, give or take {100 * 1.96 * drawn_.error:.2g} ({drawn_.chosen:,} of "
+            f"{drawn_.of:,} labelled requests were its own)."
+        )
     return lines
 
 

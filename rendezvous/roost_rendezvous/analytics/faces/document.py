@@ -13,7 +13,7 @@ from roost_rendezvous.analytics.faces.axes import milliseconds, per_cent
 from roost_rendezvous.analytics.faces.chart import figure
 from roost_rendezvous.analytics.faces.latency import latency_plot
 from roost_rendezvous.analytics.faces.markup import Html, badge, cut, el, joined, table
-from roost_rendezvous.analytics.faces.plots import alarms_plot, bands_plot, bars, rates_plot
+from roost_rendezvous.analytics.faces.plots import alarms_plot, bands_plot, bars, qq_plot, rates_plot
 from roost_rendezvous.analytics.faces.standing import standing_table
 from roost_rendezvous.analytics.faces.values import Report, TaskReport
 
@@ -31,6 +31,8 @@ def document(report: Report, *, style: str, zone: tzinfo | None, races: Html | N
         alarms(report.alarms, report, zone),
         [task(one, report, zone) for one in report.tasks],
     ]
+    for title, lines in telling.beside(report):
+        parts += [el("h2", title), el("ul", (el("li", cut(line, 300)) for line in lines))]
     if report.standing:
         parts += [el("h2", "Everything that is watched"), standing_table(report.standing, zone)]
     if races is not None:
@@ -94,6 +96,16 @@ def task(found: TaskReport, report: Report, zone: tzinfo | None) -> Html:
     if latency is not None:
         plots.append(latency)
     plots += [bands_plot(one, start, end, zone, marks=marks) for one in found.scores]
+    plots += [
+        # Where few requests lie between two groups of scores a step aside is chance, so no distance is told.
+        qq_plot(
+            one.points,
+            first="first half of the time",
+            second="second half",
+            title=f"{one.name[:1].upper()}{one.name[1:]}: the second half of the time beside the first",
+        )
+        for one in found.halves
+    ]
     plots += [rates_plot(one, start, end, zone, marks=marks) for one in found.label_rates]
     return joined(
         el("h2", f"Task {found.task}" if found.task else "Requests"),

@@ -8,11 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from roost_rendezvous.analytics.alarms.episode import Marker
+from roost_rendezvous.analytics.faces.halves import halves_of
 from roost_rendezvous.analytics.faces.periods import SECOND, histogram
 from roost_rendezvous.analytics.faces.predicting import predicted
 from roost_rendezvous.analytics.faces.task_rows import MOST_LABELS, MOST_MODELS
 from roost_rendezvous.analytics.faces.trend import trend
-from roost_rendezvous.analytics.faces.values import Band, Bands, ModelLine, Rate, Rates, Report, Service, TaskReport
+from roost_rendezvous.analytics.faces.values import (
+    Band,
+    Bands,
+    Halves,
+    ModelLine,
+    Rate,
+    Rates,
+    Report,
+    Service,
+    TaskReport,
+)
 from roost_rendezvous.analytics.sketches.digest import TDigest
 from roost_rendezvous.analytics.sketches.latency import LatencyHistogram
 from roost_rendezvous.analytics.sketches.qualifiers import DAY_S, OTHER, PERIOD_S, Qualifiers, Sketch, Wish
@@ -101,6 +112,7 @@ class _Task:
             models=models,
             labels={label: round(sum(counts.values())) for label, counts in labels.items()},
             scores=tuple(self._scores([one.model for one in models[:_MODELS_SHOWN]], list(labels))),
+            halves=tuple(self._halves([one.model for one in models[:_MODELS_SHOWN]], list(labels), middle)),
             label_rates=tuple(
                 self._rates(f"answers {label}", counts) for label, counts in list(labels.items())[:_SCORES_SHOWN]
             ),
@@ -140,6 +152,14 @@ class _Task:
                 low, quarter, half, three, high = map(float, digest.quantiles(_QUANTILES))
                 kept = {"low": low, "quarter": quarter, "half": half, "three": three, "high": high}
                 yield Band(at=(at + self._step // 2) * SECOND, count=digest.count, **kept)
+
+    def _halves(self, models: Sequence[str], labels: Sequence[str], middle: int) -> Iterator[Halves]:
+        for label in labels[:1]:
+            for model in models:
+                kept = self._history("score", model=model, label=label)
+                digests = [(at, one) for at, one in kept if isinstance(one, TDigest)]
+                if (found := halves_of(f"score of {label} by {model}", digests, middle)) is not None:
+                    yield found
 
     def _models(self) -> Iterator[ModelLine]:
         names = sorted({one.model for one in self._known if one.kind == "latency" and one.model not in ("", OTHER)})

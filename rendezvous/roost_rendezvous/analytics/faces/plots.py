@@ -129,8 +129,11 @@ def alarms_plot(
     )
 
 
-def qq_plot(points: Sequence[Point], *, first: str, second: str, quantiles: bool = False) -> Html:
-    """Scores of two models at the same quantiles; on the diagonal they say the same equally often."""
+def qq_plot(points: Sequence[Point], *, first: str, second: str, quantiles: bool = False, title: str = "") -> Html:
+    """Scores of two models, or of two times, at the same quantiles; on the diagonal both are as often so high.
+
+    Without a `title` it says how far apart they are at most.
+    """
     values = [value for point in points for value in point]
     low, high = (0.0, 1.0) if quantiles or not values else (min(values), max(values))
     if low >= 0 and high <= 1:
@@ -141,10 +144,10 @@ def qq_plot(points: Sequence[Point], *, first: str, second: str, quantiles: bool
     chart.dots(points, "now", "both at the same quantile")
     off = max((abs(x - y) for x, y in points), default=0.0)
     return chart.drawn(
-        f"{second} beside {first}: at most {off:.2g} apart",
-        "Each dot is one share of the requests: so far right as the first model's score there, so high as the second "
-        "one's. Dots on the grey line: both give such scores equally often. A bend away from it that keeps rising is "
-        "only another calibration; a flat or upright piece is a difference in substance.",
+        title or f"{second} beside {first}: at most {off:.2g} apart",
+        "Each dot is one share of the requests: so far right as the score of the first there, so high as that of the "
+        "second. Dots on the grey line: both give such scores equally often. A bend away from it that keeps rising is "
+        "only another calibration; a flat or upright piece with many dots is a difference in substance.",
     )
 
 

@@ -74,6 +74,13 @@ def rest(shown: Sequence[SignalStanding], most: int) -> Iterable[str]:
         yield f"{learning:,} of {len(shown):,} have too little history to be judged, and raise no alarm."
 
 
+def _judged(one: SignalStanding, grade: str) -> Html:
+    """How strange; of one that is still learning why it is not judged, in words that may wrap."""
+    if one.watch != "not-enough-history":
+        return badge(grade, how_strange(one))
+    return joined(badge(grade, "learning"), " ", el("span", how_strange(one), class_="note"))
+
+
 def _row(one: SignalStanding, zone: tzinfo | None) -> tuple[Html | str, ...]:
     nines = one.nines or 0.0
     grade = "off" if one.watch != "watched" else "bad" if nines >= LOUD else "warn" if nines >= NOTED else "good"
@@ -82,6 +89,6 @@ def _row(one: SignalStanding, zone: tzinfo | None) -> tuple[Html | str, ...]:
         joined(el("strong", cut(one.signal, 70)), el("br") if sentence else None, sentence),
         figure_of(one.now, one.unit),
         figure_of(one.normal, one.unit),
-        badge(grade, how_strange(one)),
+        _judged(one, grade),
         el("time", moment(one.at, zone)) if one.at else "",
     )

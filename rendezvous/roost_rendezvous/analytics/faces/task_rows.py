@@ -6,16 +6,18 @@ What is kept is bounded: at most `MOST_PERIODS` periods, `MOST_MODELS` models an
 from collections import Counter
 from collections.abc import Callable
 
+from roost_rendezvous.analytics.faces.halves import halves_of
 from roost_rendezvous.analytics.faces.periods import SECOND, TIMED, histogram, width
 from roost_rendezvous.analytics.faces.predicting import predicted
 from roost_rendezvous.analytics.faces.trend import trend
-from roost_rendezvous.analytics.faces.values import Band, Bands, ModelLine, Rate, Rates, Service, TaskReport
+from roost_rendezvous.analytics.faces.values import Band, Bands, Halves, ModelLine, Rate, Rates, Service, TaskReport
 from roost_rendezvous.analytics.rows import Row, Word
 from roost_rendezvous.analytics.sketches.digest import TDigest
 from roost_rendezvous.analytics.sketches.latency import LatencyHistogram
 
 MOST_MODELS = 200
 MOST_LABELS = 12
+_HALVES_SHOWN = 2
 _SCORES_SHOWN = 6
 _OTHERS = "(others)"
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -152,6 +154,7 @@ class TaskRows:
             models=tuple(sorted((self._line(name) for name in self._models), key=lambda one: -one.official)),
             labels=dict(self._labels.most_common()),
             scores=tuple(self._bands(label) for label in self._scored(shown)),
+            halves=tuple(one for label in self._scored(shown)[:_HALVES_SHOWN] if (one := self._half_by_half(label))),
             label_rates=tuple(
                 self._rates(f"answers {label}", label, lambda one, label=label: one.labels[label])  # type: ignore[misc]  # bound now
                 for label in shown
@@ -195,6 +198,12 @@ class TaskRows:
                 found.append(Band(at=middle, count=digest.count, **kept))
         of = f" by {self._main}" if self._main else ""
         return Bands(name=f"Score of {label}{of}", periods=tuple(found))
+
+    def _half_by_half(self, label: str) -> Halves | None:
+        of = f" by {self._main}" if self._main else ""
+        digests = [(nth, one.scores[label]) for nth, one in self._periods.items() if label in one.scores]
+        last = (self._end - 1 - self._start) // self._width
+        return halves_of(f"score of {label}{of}", digests, (last + 1) // 2)
 
     def _line(self, name: str) -> ModelLine:
         model = self._models[name]

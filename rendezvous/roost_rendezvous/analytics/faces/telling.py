@@ -1,15 +1,21 @@
 """What a report says in words, the same for the page and the terminal. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 
 from roost_rendezvous.analytics.alarms.episode import Episode
 from roost_rendezvous.analytics.faces.axes import NS, milliseconds, per_cent
 from roost_rendezvous.analytics.faces.slow import slow_against, slow_group
 from roost_rendezvous.analytics.faces.values import ModelLine, Report, Service, Slow, TaskReport, Trend
+from roost_rendezvous.analytics.watch.overview import Repaired
 
+LEAST_FOR_ROOM = 30
+"""With fewer answers the busiest period is one by chance."""
 TIMED = 10**15
 """Smaller times are numbers of rows."""
+_BEFORE = "Shortly before:"
+_OPENINGS = frozenset({"The", "What", "Only", "No", "Nothing", "It", "Messages", "Shortly"})
+"""Words with which verdicts begin."""
 VERDICTS = {
     "model": "the model changed",
     "world": "the world changed",
@@ -55,6 +61,12 @@ def causes(found: Service) -> str:
     return ", ".join(f"{cause} {per_cent(count / total)}" for cause, count in found.causes.items()) if total else ""
 
 
+def mended(found: Iterable[Repaired]) -> str:
+    """What nobody had to be called for; empty when there was none this week."""
+    parts = [f"{one.week:,} {one.what}" for one in found if one.week]
+    return f"Mended by itself in the last seven days, and not paged: {', '.join(parts)}." if parts else ""
+
+
 def trend(found: Trend | None) -> str:
     """Is the traffic growing?"""
     if found is None:
@@ -78,6 +90,8 @@ def slow(task: TaskReport) -> tuple[Slow | None, bool]:
 
 def room(model: ModelLine) -> str:
     """How much more it could take."""
+    if model.answered < LEAST_FOR_ROOM:
+        return f"not enough history: {model.answered} of {LEAST_FOR_ROOM} answers"
     if model.busy is None or model.room is None:
         return "not known"
     if model.busy >= 1:
@@ -104,19 +118,35 @@ def model_line(model: ModelLine) -> tuple[str, ...]:
     )
 
 
+def _within(reason: str) -> str:
+    """A sentence in the middle of another: names keep their capitals."""
+    first, _, rest = reason.partition(" ")
+    return f"{first.lower() if first in _OPENINGS else first} {rest}".rstrip()
+
+
+def beside(report: Report) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What is told of the device as a whole: title and sentences."""
+    if report.neighbours:
+        yield "Do models disturb each other?", report.neighbours
+    if report.inputs:
+        yield "Which inputs do models use?", report.inputs
+
+
 MODEL_HEADS = ("model", "answered", "official", "not answered", "half / 95 % / 99 % within", "agrees with the official")
 
 
 def episode(found: Episode, zone: tzinfo | None) -> Iterator[str]:
-    """An alarm: what, whose, why; then who else moved."""
+    """An alarm: what, whose, why, after what; then who moved."""
     when = moment(found.opened, zone)
     if found.ended is not None:
         when += f" to {moment(found.ended, zone)}"
     yield f"{found.id}  {found.state}  {when}  {found.task or 'the device'}"
     first = found.culprit
     yield f"{VERDICTS[found.verdict]}: {(first.sentence or first.signal) if first else 'something is unusual'}"
-    yield from (f"because {reason.rstrip('.')}" for reason in found.reasons)
-    for one in found.contributions:
-        yield f"{per_cent(one.share):>6}  {one.signal}: {one.sentence or 'unusual'}"
+    for reason in found.reasons:
+        if not (found.markers and reason.startswith(_BEFORE)):  # markers are told below, with their time
+            yield f"because {_within(reason.rstrip('.'))}"
     for mark in found.markers:
         yield f"before it: {moment(mark.at, zone)} {mark.text}"
+    for one in found.contributions:
+        yield f"{per_cent(one.share):>6}  {one.signal}: {one.sentence or 'unusual'}"

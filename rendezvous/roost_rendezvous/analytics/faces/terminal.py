@@ -29,6 +29,8 @@ def render(report: Report, *, width: int = 100, zone: tzinfo | None = None) -> s
     lines += _alarms(report, zone)
     for one in report.tasks:
         lines += [*_task(one, report, width, zone), ""]
+    for title, said in telling.beside(report):
+        lines += [title, *(f"  {line}" for line in said), ""]
     lines += standing_lines(report.standing)
     lines += [f"{mark.text}: {telling.moment(mark.at, zone)}" for mark in report.marks]
     lines += [f"left out: {count:,} {what}" for what, count in report.left_out.items()]

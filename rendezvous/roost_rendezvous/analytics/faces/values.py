@@ -128,6 +128,14 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
     high: float
 
 
+class Halves(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution in the first half of the time and in the second, at the same quantiles."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    """First, second; rising."""
+
+
 class Slow(msgspec.Struct, frozen=True, kw_only=True):
     """A group of slow ones beside the rest of a latency histogram."""
 
@@ -155,6 +163,8 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, int] = {}
     scores: tuple[Bands, ...] = ()
     label_rates: tuple[Rates, ...] = ()
+    halves: tuple[Halves, ...] = ()
+    """Scores of the labels seen most, half against half."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,3 +182,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int] = {}
     """What could not be used, and how often, by reason."""
     notes: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
+    """Who is slower while somebody else is at work, in sentences; empty where nobody looked."""
+    inputs: tuple[str, ...] = ()
+    """What the newest looks at models' inputs found, and how old they are, in sentences."""

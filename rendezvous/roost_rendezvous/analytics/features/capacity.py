@@ -13,7 +13,7 @@ Pure; numpy alone.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -118,6 +118,10 @@ class CapacityReport(msgspec.Struct, frozen=True, kw_only=True):
     neighbours: tuple[Neighbour, ...]
     inseparable: tuple[tuple[str, str], ...]
     """Pairs that always or never work at the same time: whether one disturbs the other cannot be told."""
+    compared: int
+    """Pairs of which it could be told."""
+    too_few: tuple[str, ...]
+    """`task/model` with fewer computations than two heaps need."""
     cores_busy: float | None
     """Cores that all models together kept busy, on average."""
     cores_peak: float | None
@@ -144,14 +148,16 @@ def capacity(
         for task, some in sorted(tasks.items())
         for model in sorted({word.model for row in some for word in row.words})
     ]
-    found, inseparable = _neighbours(spans, chosen)
+    beside = _neighbours(spans, chosen)
     together = np.concatenate(list(spans.values())) if spans else np.empty((0, 2))
     total = float((together[:, 1] - together[:, 0]).sum()) / 1e9
     return CapacityReport(
         services=tuple(_service(task, some) for task, some in sorted(tasks.items())),
         loads=tuple(loads),
-        neighbours=found,
-        inseparable=inseparable,
+        neighbours=beside.found,
+        inseparable=beside.inseparable,
+        compared=beside.compared,
+        too_few=tuple("/".join(key) for key, some in spans.items() if len(some) < 2 * chosen.least),
         cores_busy=round(total / span_s, 4) if span_s > 0 and len(together) else None,
         cores_peak=round(_peak(together, chosen.window_s), 4) if len(together) else None,
         cores=chosen.cores,
@@ -230,10 +236,14 @@ def _peak(spans: _Array, window_s: float) -> float:
     return float(_between(_worked(moved), begin, begin + width).max() / (window_s * 1e9))
 
 
-def _neighbours(
-    spans: Mapping[tuple[str, str], _Array], settings: CapacitySettings
-) -> tuple[tuple[Neighbour, ...], tuple[tuple[str, str], ...]]:
-    found, inseparable = [], []
+class _Beside(NamedTuple):
+    found: tuple[Neighbour, ...]
+    inseparable: tuple[tuple[str, str], ...]
+    compared: int
+
+
+def _neighbours(spans: Mapping[tuple[str, str], _Array], settings: CapacitySettings) -> _Beside:
+    found, inseparable, compared = [], [], 0
     zero = min((float(some[:, 0].min()) for some in spans.values()), default=0.0)
     moved = {key: some - zero for key, some in spans.items()}
     worked = {key: _worked(some) for key, some in moved.items()}
@@ -248,6 +258,7 @@ def _neighbours(
             if min(len(with_it), len(without)) < settings.least:
                 inseparable.append(("/".join(key), "/".join(other)))
                 continue
+            compared += 1
             ratio = float(np.median(with_it) / max(float(np.median(without)), 1.0))
             z = _mann_whitney(with_it, without)
             if ratio >= settings.slower and z >= settings.z:
@@ -262,7 +273,7 @@ def _neighbours(
                         without=len(without),
                     )
                 )
-    return tuple(sorted(found, key=lambda one: -one.ratio)), tuple(sorted(inseparable))
+    return _Beside(tuple(sorted(found, key=lambda one: -one.ratio)), tuple(sorted(inseparable)), compared)
 
 
 def _mann_whitney(one: _Array, other: _Array) -> float:

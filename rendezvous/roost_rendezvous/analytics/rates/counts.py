@@ -113,7 +113,7 @@ class CountWatch:
             normal=normal,
             now=count,
             unit=f"events in {hours:g} h",
-            events=round(count),
+            events=round(closed.events),
             why_not=why_not,
             sentence=f"{self.signal.name}: {count:.4g} in {hours:g} hours, usually {normal:.4g}",
         )

@@ -9,7 +9,8 @@ talk into following it. A rate that is not well known must not shout: where the 
 counting, events weigh less (the quasi-likelihood of an overdispersed count: 1 / (1 + expected * excess variance)).
 
 On clumped streams such caution costs sight of a stop, and a stop needs none of it: `stopped(now)` is the book's measure
-as it stands, a reading of its own with a history of its own.
+as it stands, a reading of its own with a history of its own. And where bursts are daily bread no sum of events shows a
+doubling: `lasted(now)` is a third reading, of most hours of a day (`lasting`).
 """
 
 import math
@@ -20,6 +21,7 @@ import msgspec
 
 from roost_rendezvous.analytics.rates.history import HOUR, OwnHistory
 from roost_rendezvous.analytics.rates.ladder import Ladder
+from roost_rendezvous.analytics.rates.lasting import Lasting
 from roost_rendezvous.analytics.rates.seasonal import NEXT_DAY, NEXT_HOUR, Forecast, Seasonal
 from roost_rendezvous.analytics.rates.settings import RatePolicy
 from roost_rendezvous.analytics.reading import Reading, Signal
@@ -51,6 +53,8 @@ class RateWatch:
         self._rate = 0.0
         """Expected events per nanosecond, next hour."""
         self._forecast: Forecast | None = None
+        self._day_ahead: Forecast | None = None
+        self.lasting = Lasting(self.policy.history)
         self._at: int | None = None
         self._hour_count = 0.0
         self._whole = False
@@ -62,6 +66,15 @@ class RateWatch:
         self._fastest = 0.0
         """Expected events per nanosecond by the higher of the two forecasts: a stop must not be forecast away."""
         self._silence_now, self._longest = 0.0, 0.0
+
+    @property
+    def signals(self) -> tuple[Signal, Signal, Signal]:
+        """Of `tick`, `stopped` and `lasted`."""
+        return self.signal, self._own("stop"), self._own("lasting")
+
+    def _own(self, what: str) -> Signal:
+        """Made when it is asked for: kept by every stream, they would weigh half a kilobyte each."""
+        return msgspec.structs.replace(self.signal, part=f"{self.signal.part}.{what}".lstrip("."))
 
     def event(self, at: int, count: int = 1) -> None:
         """`count` events at one moment. A late one counts for the hour that is open."""
@@ -93,15 +106,20 @@ class RateWatch:
         if self._forecast is not None:
             self.silences.add(now, longest)
         return Reading(
-            signal=msgspec.structs.replace(self.signal, part=f"{self.signal.part}.stop".lstrip(".")),
+            signal=self._own("stop"),
             at=now,
             surprise=None if why_not else longest,
             normal=1.0,
             now=longest,
-            unit="expected events of silence",
+            unit="expected events",
             why_not=why_not,
             sentence=f"{self.signal.name}: nothing for as long as usually brings {longest:.3g} events",
         )
+
+    def lasted(self, now: int) -> Reading:
+        """Whether most hours of the last day brought more, or fewer, than was forecast a day before each."""
+        self._to_hour(now)
+        return self.lasting.reading(self._own("lasting"), now, self.seasonal.why_not)
 
     def tick(self, now: int) -> Reading:
         """What can be said now; the surprise is the largest since the last reading."""
@@ -152,6 +170,7 @@ class RateWatch:
         for ladder in self._ladders:
             ladder.reset()
         self._peak = self._silence_now = self._longest = 0.0
+        self.lasting.accept()
 
     def _to_hour(self, now: int) -> None:
         """Ends every hour before that of `now`."""
@@ -198,6 +217,8 @@ class RateWatch:
     def _close(self) -> None:
         """The open hour, whose number is that of the moment before `_at`, is over."""
         hour = ((self._at or 1) - 1) // HOUR
+        if self._whole and self._day_ahead is not None:
+            self.lasting.learn(self._hour_count, self._day_ahead)
         self.seasonal.learn(hour, self._hour_count if self._whole else None)
 
     def _open(self) -> None:
@@ -213,6 +234,8 @@ class RateWatch:
             self._rates[place] = expected * self._weights[place] / HOUR
             if ahead == NEXT_HOUR:
                 self._forecast, self._rate = forecast, expected / HOUR
+            else:
+                self._day_ahead = forecast
         self._fastest = fastest
 
     def _pace(self) -> tuple[float | None, float | None]:
@@ -234,6 +257,7 @@ class RateWatch:
             "events": self._events,
             "silence": [self._silence_now, self._longest],
             "silences": self.silences.snapshot(),
+            "lasting": self.lasting.snapshot(),
             "recent": [self._recent, self._recent_expected],
             "ladders": [ladder.snapshot() for ladder in self._ladders],
             "seasonal": self.seasonal.snapshot(),
@@ -253,6 +277,8 @@ class RateWatch:
         if "silence" in kept:
             self._silence_now, self._longest = (float(value) for value in kept["silence"])
             self.silences.restore(kept["silences"])
+        if "lasting" in kept:
+            self.lasting.restore(kept["lasting"])
         self._open()
 
 

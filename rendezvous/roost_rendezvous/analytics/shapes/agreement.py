@@ -4,6 +4,8 @@ Improvements are usually small; a model that suddenly agrees with the canary muc
 than an improvement does.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from roost_rendezvous.analytics.binomial import lower_limit, upper_limit
@@ -66,6 +68,7 @@ class AgreementWatch:
         self._shares.restore(kept.shares)
 
 
+@lru_cache(maxsize=512)
 def interval(count: int, of: int) -> tuple[float, float]:
     """The exact two-sided 95 % interval of a share; (0, 1) when nothing is known."""
     if of == 0:

@@ -54,6 +54,8 @@ class Bands:
         self._pairs = pairs
         self.records: list[Record] = []
         self._growing: dict[tuple[str, str], Record] = {}
+        self._said: dict[tuple[str, str], Reading] = {}
+        """What each said last, while nothing has come since."""
 
     def handle(self, model: str, version: str, agrees: bool) -> None:
         """One request on which the model and the canary answered."""
@@ -62,10 +64,14 @@ class Bands:
         record = Record(model, version, before.agreed + agrees, before.pairs + 1)
         if record.pairs < self._pairs:
             self._growing[key] = record  # at the end: the one not heard of for longest goes first
+            self._said.pop(key, None)
             if len(self._growing) > RECORDS:
-                del self._growing[next(iter(self._growing))]
+                oldest = next(iter(self._growing))
+                del self._growing[oldest]
+                self._said.pop(oldest, None)
             return
         self.records.append(record)
+        self._said.clear()  # of everybody: the band has moved
         if len(self.records) > RECORDS:
             owners = [(each.model, each.version) for each in self.records]
             most = max(owners, key=owners.count)
@@ -81,8 +87,10 @@ class Bands:
 
     def tick(self, now: int) -> Iterator[Reading]:
         """One reading for each version that speaks at present."""
-        for model, version in list(self._growing):
-            yield self._read(model, version, now)
+        for key in list(self._growing):
+            if key not in self._said:
+                self._said[key] = self._read(*key, now)
+            yield self._said[key]
 
     def _read(self, model: str, version: str, now: int) -> Reading:
         named = f"{model} {version}".strip()
@@ -118,6 +126,7 @@ class Bands:
         """Continue where the snapshot was taken."""
         self.records = list(kept.records[-RECORDS:])
         self._growing = {(each.model, each.version): each for each in kept.growing}
+        self._said = {}
 
 
 def _beyond(agreed: int, pairs: int, edge: float) -> float:

@@ -34,44 +34,73 @@ _KEPT: dict[type[Any], type[Any]] = {
 }
 
 
+class _Place:
+    """A watch, and what it said last while nothing has come since: a stream at rest costs nothing."""
+
+    __slots__ = ("said", "watch")
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.said: Reading | None = None
+
+
 class Bank:
     """At most `most` watches. `make` makes the empty one of a key (`making`)."""
 
     def __init__(self, most: int, make: Callable[[tuple[str, ...]], Any]) -> None:
         self._most = most
         self._make = make
-        self._watches: dict[tuple[str, ...], Watch] = {}
+        self._places: dict[tuple[str, ...], _Place] = {}
         self.left_out = 0
         """Observations of streams for which there was no room."""
 
     def __len__(self) -> int:
-        return len(self._watches)
+        return len(self._places)
 
     def get(self, key: tuple[str, ...]) -> Any:
-        """The watch of a key, made when it is new; None when there is no room for another."""
-        watch = self._watches.get(key)
-        if watch is None:
-            if len(self._watches) >= self._most:
+        """The watch of a key, to be told something, made when it is new; None when there is no room for another."""
+        place = self._places.get(key)
+        if place is None:
+            if len(self._places) >= self._most:
                 self.left_out += 1
                 return None
-            watch = self._watches[key] = self._make(key)
-        return watch
+            place = self._places[key] = _Place(self._make(key))
+        place.said = None
+        return place.watch
 
-    def items(self) -> list[tuple[tuple[str, ...], Watch]]:
-        """All of them with their keys."""
-        return list(self._watches.items())
+    @property
+    def signals(self) -> list[Signal]:
+        """Of all of them."""
+        return [place.watch.signal for place in self._places.values()]
 
-    def __iter__(self) -> Iterator[Watch]:
-        return iter(list(self._watches.values()))
+    def rename(self, signal: Callable[[tuple[str, ...]], Signal]) -> None:
+        """Give every watch the signal of its key."""
+        for key, place in self._places.items():
+            place.watch.signal, place.said = signal(key), None
+
+    def tick(self, now: int) -> Iterator[Reading]:
+        """What each has to say; one that was told nothing since says the same as then."""
+        for place in self._places.values():
+            if place.said is None:
+                place.said = place.watch.tick(now)
+            yield place.said
+
+    def relearn(self, signal: Signal) -> bool:
+        """What comes from now on is this signal's new normal; False: no watch has it."""
+        found = [place for place in self._places.values() if place.watch.signal == signal]
+        for place in found:
+            place.watch.relearn()
+            place.said = None
+        return bool(found)
 
     def snapshot(self) -> list[Any]:
         """All of them as plain values: key and memory."""
-        return [[list(key), msgspec.to_builtins(watch.snapshot())] for key, watch in self._watches.items()]
+        return [[list(key), msgspec.to_builtins(place.watch.snapshot())] for key, place in self._places.items()]
 
     def restore(self, kept: list[Any]) -> None:
         """Continue where the snapshot was taken."""
-        self._watches = {}
+        self._places = {}
         for key, memory in kept[: self._most]:
             watch = self._make(tuple(key))
             watch.restore(msgspec.convert(memory, _KEPT[type(watch)]))
-            self._watches[tuple(key)] = watch
+            self._places[tuple(key)] = _Place(watch)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from roost_rendezvous.analytics.shapes.evidence import Sets
+from roost_rendezvous.analytics.shapes.ratios import Sets
 
 QUANTILES = (0.003, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 0.997)
 
@@ -33,12 +33,11 @@ class Cells:
         """The cell of a value."""
         return bisect_left(self.edges, value)
 
-    def sets(self) -> tuple[Sets, tuple[tuple[float, float], ...]]:
-        """Which cells stand together as one event: each alone, all on one side of each edge, each bin; and the range
-        (above, up to) of each. A set and its complement are one event; it is named once.
+    def sets(self) -> Sets:
+        """Which cells stand together as one event, of the shape (cells, sets): each alone, all on one side of each
+        edge, each bin. A set and its complement are one event; it is there once.
         """
         count = len(self)
-        ends = [-np.inf, *self.edges, np.inf]
         marks = [0, *(self.edges.index(edge) + 1 for edge in self.bins), count]
         spans = [(cell, cell + 1) for cell in range(count)]
         spans += [(0, edge) if 2 * edge <= count else (edge, count) for edge in range(2, count - 1)]
@@ -51,7 +50,13 @@ class Cells:
         table = np.zeros((count, max(1, len(known))), dtype=np.bool_)
         for at, (low, high) in enumerate(known):
             table[low:high, at] = True
-        return table, tuple((ends[low], ends[high]) for low, high in known) or ((-np.inf, np.inf),)
+        return table
+
+    def span(self, inside: Sets) -> tuple[float, float]:
+        """The range (above, up to) of a set, given which cells are in it: a column of `sets`."""
+        within = np.flatnonzero(inside)
+        ends = [-math.inf, *self.edges, math.inf]
+        return (ends[within[0]], ends[within[-1] + 1]) if len(within) else (ends[0], ends[-1])
 
 
 def quantile_edges(values: Sequence[float], quantiles: Sequence[float] = QUANTILES, least: int = 2) -> list[float]:

@@ -15,7 +15,8 @@ import numpy as np
 from roost_rendezvous.analytics.reading import Reading, Signal
 from roost_rendezvous.analytics.shapes import kmeans
 from roost_rendezvous.analytics.shapes.cells import Cells, quantile_edges
-from roost_rendezvous.analytics.shapes.evidence import MEMORY, Evidence, Floats, Kept, single
+from roost_rendezvous.analytics.shapes.evidence import MEMORY, WAITING, Evidence, Kept, single
+from roost_rendezvous.analytics.shapes.ratios import Floats
 from roost_rendezvous.analytics.shapes.reservoir import Reservoir
 
 FITS = (60, 240, 960)
@@ -70,18 +71,18 @@ class ClusterWatch:
         self.centres: Floats | None = None
         self._fits = 0
         self._cells = Cells(())
-        self.far: Evidence | None = None
-        self.visits: Evidence | None = None
+        self._waiting: list[Sequence[float]] = []
+        self._far: Evidence | None = None
+        self._visits: Evidence | None = None
 
     def handle(self, vector: Sequence[float]) -> None:
         """One vector; one with a number missing or not finite is left out."""
         if len(vector) != len(self.names) or not all(map(math.isfinite, vector)):
             return
-        if self.centres is not None and self.far is not None and self.visits is not None:
-            apart = np.square(self.centres - np.asarray(vector)).sum(axis=1)
-            nearest = int(apart.argmin())
-            self.far.handle(self._cells.of(math.sqrt(float(apart[nearest]))))
-            self.visits.handle(nearest)
+        if self.centres is not None:
+            self._waiting.append(tuple(vector))
+            if len(self._waiting) >= WAITING:
+                self._place()
         if self._fits == len(FITS):
             return
         self.sample.add([float(value) for value in vector])
@@ -98,11 +99,34 @@ class ClusterWatch:
         return True
 
     @property
+    def far(self) -> Evidence | None:
+        """How far from the nearest cluster vectors lie; None while there are no clusters."""
+        self._place()
+        return self._far
+
+    @property
+    def visits(self) -> Evidence | None:
+        """How often each cluster is the nearest."""
+        self._place()
+        return self._visits
+
+    def _place(self) -> None:
+        """Find the clusters of all vectors that wait for it."""
+        if not self._waiting or self.centres is None or self._far is None or self._visits is None:
+            return
+        points, self._waiting = np.array(self._waiting), []
+        apart = kmeans.distances(points, self.centres)
+        for length, nearest in zip(np.sqrt(apart.min(axis=1)).tolist(), apart.argmin(axis=1).tolist(), strict=True):
+            self._far.handle(self._cells.of(length))
+            self._visits.handle(nearest)
+
+    @property
     def surprise(self) -> float:
         """The mean of both kinds of evidence, as a common logarithm; 0 while there are no clusters."""
-        if self.far is None or self.visits is None:
+        far, visits = self.far, self.visits
+        if far is None or visits is None:
             return 0.0
-        return math.log10((10**self.far.surprise + 10**self.visits.surprise) / 2)
+        return math.log10((10**far.surprise + 10**visits.surprise) / 2)
 
     @property
     def _quiet(self) -> bool:
@@ -113,36 +137,31 @@ class ClusterWatch:
         points = np.array(self.sample.values)
         makers, judges = points[::2], points[1::2]
         count = min(MOST, max(3, round(math.sqrt(len(makers)))))
-        self._stand(kmeans.fit(makers, count, seed=self._seed), [])
-        assert self.centres is not None  # noqa: S101 - `_stand` has just set it
+        older = self.far, self.visits
+        self.centres = kmeans.fit(makers, count, seed=self._seed)
         apart = kmeans.distances(judges, self.centres)
         lengths = np.sqrt(apart.min(axis=1))
         self._cells = Cells(quantile_edges(lengths.tolist()))
-        table, _ = self._cells.sets()
         far = [0.0] * len(self._cells)
         for length in lengths.tolist():
             far[self._cells.of(length)] += 1.0
         visits = np.bincount(apart.argmin(axis=1), minlength=len(self.centres)).astype(np.float64)
-        older = self.far, self.visits
-        self.far = Evidence(table, far, memory=self._memory)
-        self.visits = Evidence(single(len(self.centres)), visits, memory=self._memory)
+        self._far = Evidence(self._cells.sets(), far, memory=self._memory)
+        self._visits = Evidence(single(len(self.centres)), visits, memory=self._memory)
         if older[0] is not None and older[1] is not None:
-            self.far.follow(older[0])
-            self.visits.follow(older[1])
+            self._far.follow(older[0])
+            self._visits.follow(older[1])
         if self._fits == len(FITS):
             self.sample = Reservoir(FITS[-1], self._seed)
 
-    def _stand(self, centres: Floats, edges: list[float]) -> None:
-        self.centres = centres
-        self._cells = Cells(edges)
-
     def tick(self, now: int) -> Reading:
         """What is to be said at `now`."""
-        if self.far is None or self.visits is None or self.centres is None:
+        far, visits = self.far, self.visits
+        if far is None or visits is None:
             why = f"not enough history: {self.sample.seen} of {self._least} answers"
             return Reading(signal=self.signal, at=now, why_not=why, events=self.sample.seen)
-        by_distance = self.far.surprise >= self.visits.surprise
-        louder = self.far if by_distance else self.visits
+        by_distance = far.surprise >= visits.surprise
+        louder = far if by_distance else visits
         at, _ = louder.foremost()
         usual, recent = louder.usual(at), louder.now(at)
         told = "lay at an unusual distance from every cluster" if by_distance else f"were like {self._like(at)}"
@@ -166,6 +185,7 @@ class ClusterWatch:
 
     def snapshot(self) -> KeptClusters:
         """Everything that a restart must not lose."""
+        far, visits = self.far, self.visits
         return KeptClusters(
             names=list(self.names),
             seen=self.sample.seen,
@@ -173,8 +193,8 @@ class ClusterWatch:
             fits=self._fits,
             centres=None if self.centres is None else self.centres.tolist(),
             edges=list(self._cells.edges),
-            far=None if self.far is None else self.far.snapshot(),
-            visits=None if self.visits is None else self.visits.snapshot(),
+            far=None if far is None else far.snapshot(),
+            visits=None if visits is None else visits.snapshot(),
         )
 
     def restore(self, kept: KeptClusters) -> None:
@@ -184,8 +204,9 @@ class ClusterWatch:
         self.sample.restore(kept.seen, kept.sample)
         self._fits = kept.fits
         if kept.centres is not None and kept.far is not None and kept.visits is not None:
-            self._stand(np.array(kept.centres, dtype=np.float64), kept.edges)
-            self.far = Evidence(self._cells.sets()[0], memory=self._memory)
-            self.visits = Evidence(single(len(self.centres if self.centres is not None else ())), memory=self._memory)
-            self.far.restore(kept.far)
-            self.visits.restore(kept.visits)
+            self.centres = np.array(kept.centres, dtype=np.float64)
+            self._cells = Cells(kept.edges)
+            self._far = Evidence(self._cells.sets(), memory=self._memory)
+            self._visits = Evidence(single(len(self.centres)), memory=self._memory)
+            self._far.restore(kept.far)
+            self._visits.restore(kept.visits)

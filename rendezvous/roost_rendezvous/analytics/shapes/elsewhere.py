@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from roost_rendezvous.analytics.shapes.evidence import Floats
+from roost_rendezvous.analytics.shapes.ratios import Floats
 
 SHARES = (0.005, 0.015, 0.05, 0.2)
 """How much of a period may have come from elsewhere."""

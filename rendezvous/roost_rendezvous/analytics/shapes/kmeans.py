@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from roost_rendezvous.analytics.shapes.evidence import Floats
+from roost_rendezvous.analytics.shapes.ratios import Floats
 
 
 def fit(points: Floats, clusters: int, *, seed: int = 0, starts: int = 4, steps: int = 50) -> Floats:

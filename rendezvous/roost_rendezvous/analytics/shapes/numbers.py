@@ -68,7 +68,6 @@ class NumberWatch:
         self.sample: Reservoir[float] = Reservoir(SAMPLE, values=array("d"))
         self.evidence: Evidence | None = None
         self.cells = Cells(())
-        self._spans: tuple[tuple[float, float], ...] = ()
         self._recuts = 0
 
     def handle(self, value: float) -> None:
@@ -100,7 +99,7 @@ class NumberWatch:
         counts = [0.0] * len(self.cells)
         for value in self.sample.values:
             counts[self.cells.of(value)] += 1.0
-        fresh = Evidence(self._table, counts, memory=self._memory)
+        fresh = Evidence(self.cells.sets(), counts, memory=self._memory)
         if self.evidence is not None:
             fresh.follow(self.evidence)
         self.evidence = fresh
@@ -110,7 +109,6 @@ class NumberWatch:
     def _place(self, cuts: Sequence[float]) -> None:
         self._cuts = list(cuts)
         self.cells = Cells(cuts, self._bins)
-        self._table, self._spans = self.cells.sets()
 
     def tick(self, now: int) -> Reading:
         """What is to be said at `now`."""
@@ -119,6 +117,7 @@ class NumberWatch:
             return Reading(signal=self.signal, at=now, why_not=why, events=self.sample.seen)
         at, _ = self.evidence.foremost()
         usual, recent = self.evidence.usual(at), self.evidence.now(at)
+        span = self.cells.span(self.evidence.sets[:, at])
         return Reading(
             signal=self.signal,
             at=now,
@@ -127,12 +126,11 @@ class NumberWatch:
             now=recent,
             unit="share",
             events=self.evidence.recent,
-            sentence=f"{self.what} was {self._range(at)} in {recent:.0%} of the newest {self.evidence.recent}, "
+            sentence=f"{self.what} was {self._range(*span)} in {recent:.0%} of the newest {self.evidence.recent}, "
             f"usually in {usual:.1%}",
         )
 
-    def _range(self, at: int) -> str:
-        low, high = self._spans[at]
+    def _range(self, low: float, high: float) -> str:
         if math.isinf(low):
             return f"at most {self._show(high)}"
         if math.isinf(high):
@@ -158,5 +156,5 @@ class NumberWatch:
         self._recuts = kept.recuts
         if kept.evidence is not None and kept.cuts is not None:
             self._place(kept.cuts)
-            self.evidence = Evidence(self._table, memory=self._memory)
+            self.evidence = Evidence(self.cells.sets(), memory=self._memory)
             self.evidence.restore(kept.evidence)

@@ -17,7 +17,7 @@ import numpy as np
 from roost_rendezvous.analytics.reading import Reading, Signal
 from roost_rendezvous.analytics.shapes.cells import Cells, quantile_edges
 from roost_rendezvous.analytics.shapes.elsewhere import Alternatives, rarity
-from roost_rendezvous.analytics.shapes.evidence import Floats
+from roost_rendezvous.analytics.shapes.ratios import Floats
 from roost_rendezvous.analytics.shapes.reservoir import Reservoir
 
 _RARE = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
@@ -77,7 +77,7 @@ class TailWatch:
         self._cells: Cells | None = None
         self._counts: Floats = np.zeros(0)
         self._period = 0
-        self._tally: Floats = np.zeros(0)
+        self._tally: list[float] = []
         self._spreads: list[float] = []
         self._reading: Reading | None = None
         self._drawn_for, self._drawn = (1e-9, 1e-9), np.zeros(0)
@@ -86,9 +86,9 @@ class TailWatch:
         """One value of the period."""
         if not math.isfinite(value):
             return
+        self._period += 1
         if self._cells is None:
             self._sample.add(value)
-            self._period += 1
         else:
             self._tally[self._cells.of(value)] += 1.0
 
@@ -106,17 +106,18 @@ class TailWatch:
                 self._choose()
             why = f"not enough history: {self.periods} of {self._settings.least_periods} periods"
             return self._unsaid(now, why, count)
-        self._reading = self._compare(now, count)
-        self._counts += self._tally
+        tally = np.array(self._tally)
+        self._reading = self._compare(now, count, tally)
+        self._counts += tally
         if self._counts.sum() > self._settings.memory:
             self._counts *= 0.5
-        self._tally = np.zeros(len(self._cells))
+        self._tally = [0.0] * len(self._cells)
         return self._reading
 
     @property
     def pending(self) -> int:
         """Values in the period so far."""
-        return self._period if self._cells is None else int(self._tally.sum())
+        return self._period
 
     def tick(self, now: int) -> Reading:
         """The last period's reading again."""
@@ -131,16 +132,16 @@ class TailWatch:
         self._counts = np.zeros(len(self._cells))
         for value in self._sample.values:
             self._counts[self._cells.of(value)] += 1.0
-        self._tally = np.zeros(len(self._cells))
+        self._tally = [0.0] * len(self._cells)
         self._sample = Reservoir(self._settings.sample, self._seed, array("d"))
 
-    def _compare(self, now: int, count: int) -> Reading:
-        weight = self._weight(count)
+    def _compare(self, now: int, count: int, tally: Floats) -> Reading:
+        weight = self._weight(count, tally)
         ways = Alternatives((self._counts + 0.5) / (self._counts.sum() + 0.5 * len(self._counts)))
-        told = float(ways.told(self._tally[None, :] * weight)[0])
+        told = float(ways.told(tally[None, :] * weight)[0])
         surprise = rarity(told, self._by_chance(max(2, round(count * weight)), ways))
-        cut, upper = ways.foremost(self._tally)
-        below = [float(values[: cut + 1].sum() / values.sum()) for values in (self._counts, self._tally)]
+        cut, upper = ways.foremost(tally)
+        below = [float(values[: cut + 1].sum() / values.sum()) for values in (self._counts, tally)]
         normal, recent = [1 - each for each in below] if upper else below
         edge = self._cells.edges[cut] if self._cells else 0.0
         words = f"{self.what} was {'above' if upper else 'at most'} {edge:.3g}"
@@ -164,13 +165,13 @@ class TailWatch:
             self._drawn_for, self._drawn = sizes, np.sort(ways.told(drawn))
         return self._drawn
 
-    def _weight(self, count: int) -> float:
+    def _weight(self, count: int, tally: Floats) -> float:
         """How many independent values one counts for: periods of real streams differ by more than chance, and by how
         much is the median, over those seen, of their misfit per degree of freedom.
         """
         expected = (self._counts + 0.5) / (self._counts.sum() + 0.5 * len(self._counts)) * count
         stretch = 1 + count / max(1.0, float(self._counts.sum()))
-        misfit = float((np.square(self._tally - expected) / expected).sum()) / max(1, len(expected) - 1) / stretch
+        misfit = float((np.square(tally - expected) / expected).sum()) / max(1, len(expected) - 1) / stretch
         known = float(np.median(self._spreads)) if len(self._spreads) >= _DISPERSED // 3 else 1.0
         self._spreads = [*self._spreads[-_DISPERSED + 1 :], misfit]
         return 1.0 / max(1.0, known)
@@ -179,8 +180,8 @@ class TailWatch:
         """Everything that a restart must not lose."""
         return KeptTail(
             periods=self.periods,
-            period=[] if self._cells is None else self._tally.tolist(),
-            learning=self._period,
+            period=list(self._tally),
+            learning=self._period if self._cells is None else 0,
             sample=list(self._sample.values),
             seen=self._sample.seen,
             edges=[] if self._cells is None else list(self._cells.edges),
@@ -197,4 +198,5 @@ class TailWatch:
         self._sample.restore(kept.seen, kept.sample)
         if kept.counts:
             self._cells = Cells(kept.edges)
-            self._counts, self._tally = np.array(kept.counts), np.array(kept.period)
+            self._counts, self._tally = np.array(kept.counts), list(kept.period)
+            self._period = int(sum(kept.period))

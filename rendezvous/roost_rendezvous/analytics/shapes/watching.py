@@ -64,11 +64,15 @@ class ShapesWatch:
     def __len__(self) -> int:
         return len(self._bank)
 
+    @property
+    def signals(self) -> list[Signal]:
+        """Of all streams; those of bands, which learn nothing anew, are not among them."""
+        return self._bank.signals
+
     def know(self, canaries: Collection[str]) -> None:
         """Which models are canaries now; their streams keep their histories."""
         self._canaries = frozenset(canaries)
-        for key, watch in self._bank.items():
-            watch.signal = self._maker.signal(key)
+        self._bank.rename(self._maker.signal)
 
     def handle(self, row: Row) -> None:
         """One settled request."""
@@ -88,17 +92,13 @@ class ShapesWatch:
 
     def tick(self, now: int) -> Iterator[Reading]:
         """What every stream has to say at `now`."""
-        for watch in self._bank:
-            yield watch.tick(now)
+        yield from self._bank.tick(now)
         for bands in self._bands.values():
             yield from bands.tick(now)
 
     def relearn(self, signal: Signal) -> bool:
         """What comes from now on is this signal's new normal; False: no stream has this signal."""
-        found = [watch for watch in self._bank if watch.signal == signal]
-        for watch in found:
-            watch.relearn()
-        return bool(found)
+        return self._bank.relearn(signal)
 
     def _answer(self, word: Word, at: int) -> None:
         model = word.model

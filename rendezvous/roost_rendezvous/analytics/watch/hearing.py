@@ -42,6 +42,8 @@ _MARKS = frozenset({"schedule-applied", "schedule-put-back", "model-retired"})
 _MARK_FAMILIES = ("rollout-",)
 _MARKERS = frozenset({"ota", "rollout"})
 """Roles whose events about a model are all marks."""
+_LINKED, _WAITS = "linked", "oldest-age-ms"
+"""What a gateway counts of its link to the centre (`docs/gateway.md`)."""
 
 
 def observe(
@@ -165,6 +167,7 @@ def _decided(message: Result, task: str, heard: int) -> Decided:
 
 def _standing(message: ModelState | RoleState, task: str, name: str, heard: int) -> Standing:
     usage = message.usage
+    counts = message.counts if isinstance(message, RoleState) and _LINKED in message.counts else {}
     return Standing(
         heard=heard,
         message_id=message.message_id,
@@ -175,6 +178,9 @@ def _standing(message: ModelState | RoleState, task: str, name: str, heard: int)
         session=message.session,
         memory_bytes=usage.memory_bytes if usage is not None else -1,
         cpu_ms=usage.cpu_ms if usage is not None else -1,
+        replica=message.replica if isinstance(message, ModelState) else 0,
+        linked=counts.get(_LINKED, -1),
+        waits_ms=counts.get(_WAITS, -1),
     )
 
 

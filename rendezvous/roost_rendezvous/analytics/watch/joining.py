@@ -57,6 +57,8 @@ class Joining:
         self.counts: Counter[str] = Counter()
         self.fresh = 0
         """Observations that were new so far: neither repeated nor too late."""
+        self.taken = 0
+        """The same, and second words of a model on one request."""
         self._settle = settle
         self._most = most
         self._open: OrderedDict[str, _Open] = OrderedDict()  # by last word, so the first is the oldest
@@ -81,6 +83,7 @@ class Joining:
             self.counts["too-many-words"] += 1
             return ()
         one.ids.append(part.message_id)
+        self.taken += 1
         one.touched = max(one.touched, part.heard)
         self._open.move_to_end(part.request_id)
         if isinstance(part, Asked):
@@ -182,12 +185,9 @@ def _word(model: str, one: _Open, told: Told | None) -> Word:
 
 
 def _elapsed(said: Said, one: _Open, told: Told | None) -> float | None:
-    """As the rendezvous measured it; of a late one, from issue to hearing by this machine's own clock."""
+    """As the rendezvous measured it; of a late one from the issue to the answer, in steady time: both are of then."""
     if told is not None and told.elapsed_ms is not None:
         return told.elapsed_ms
-    asked = one.asked
-    if asked is None:
+    if one.asked is None:
         return None
-    if asked.issued_ago >= 0:
-        return (said.heard - asked.heard + asked.issued_ago) / MS
-    return max(0.0, (said.at - asked.at) / MS)
+    return max(0.0, (said.heard - one.asked.heard) / MS)

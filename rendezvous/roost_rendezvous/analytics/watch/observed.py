@@ -109,6 +109,12 @@ class Standing(msgspec.Struct, frozen=True, array_like=True, tag="standing", gc=
     memory_bytes: int
     cpu_ms: int
     """-1: not told."""
+    replica: int = 0
+    """Of a model with several processes, from 1."""
+    linked: int = -1
+    """How often the gateway's link to the centre came up since the session began; -1: not a gateway."""
+    waits_ms: int = -1
+    """Age of the oldest message that waits for that link; -1: not a gateway."""
 
 
 class Marked(msgspec.Struct, frozen=True, array_like=True, tag="marked", gc=False):
@@ -146,6 +152,12 @@ class Stepped(msgspec.Struct, frozen=True, array_like=True, tag="clock", gc=Fals
     by: int
 
 
+class Passed(msgspec.Struct, frozen=True, array_like=True, tag="passed", gc=False):
+    """Nothing else happened until then: looks are due, and requests settle."""
+
+    heard: int
+
+
 class Acknowledged(msgspec.Struct, frozen=True, array_like=True, tag="acknowledged", gc=False):
     """A person knows of an alarm: what is now, is the new normal."""
 
@@ -154,7 +166,9 @@ class Acknowledged(msgspec.Struct, frozen=True, array_like=True, tag="acknowledg
     by: str
 
 
-Observed: TypeAlias = Asked | Said | Decided | Traced | Standing | Marked | RanOn | Resumed | Stepped | Acknowledged
+Observed: TypeAlias = (
+    Asked | Said | Decided | Traced | Standing | Marked | RanOn | Resumed | Stepped | Passed | Acknowledged
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Observed] = msgspec.msgpack.Decoder(Observed)

@@ -6,9 +6,10 @@ Streams appear as models, labels, fields, cameras and steps appear. What a strea
 |---|---|---|
 | `Happened` | rate of events, seasonal, stop on a timer (`rates`) | requests, answers by label, words by model |
 | `Shown` | shares of words (`shapes.categories`) | cause, kept in time, what a model did, ran on |
-| `Measured` | distribution of a number (`shapes.numbers`) | steps of traces, memory and processor time |
-| `Moment` | a surprise of its own, for hours only | the clock was set, a link was gone |
+| `Measured` | distribution of a number (`shapes.numbers`) | memory and processor time, what waits for the centre |
+| `Measured`, kind `latency` | distribution of durations (`shapes.latency`) | steps of traces |
 
+The clock and the links are no streams: the watch itself makes their readings at each look (`parts`, `links`).
 Rows as a whole go to `shapes.watching`: scores, clusters, agreement with the canary, durations, fields of the input.
 Rates are fed at once and not by rows: a row is told when its request has settled, and that wait would look like a stop.
 """
@@ -23,6 +24,7 @@ from roost_rendezvous.analytics.rows import Row
 from roost_rendezvous.analytics.watch.observed import Asked, Decided, RanOn, Said, Standing, Traced
 
 _UNTOLD = "none"
+_TRACED_WAIT = "wait (traced)"
 
 
 class Happened(msgspec.Struct, frozen=True, gc=False):
@@ -91,14 +93,14 @@ def of_row(row: Row) -> Iterator[Feed]:
         yield Shown(signal, did, f"what {word.model} did")
 
 
-def of_trace(one: Traced) -> Iterator[Feed]:
-    """Each step of each component (M10)."""
-    subject: Subject = "model" if one.component.startswith("model ") else "task"
-    if one.component.startswith("capture"):
-        subject = "camera"
+def of_trace(one: Traced, canary: str = "") -> Iterator[Feed]:
+    """Each step of each component (M10). A model's `wait` is called otherwise: rows know one of every request."""
+    # Everybody else computes on this device, capture too: a slow card is nothing that the world or a camera did.
     of = one.component.removeprefix("model ")
+    subject: Subject = "device" if of == one.component else "canary" if of == canary else "model"
     for step, ms in one.steps.items():
-        signal = Signal(task=one.task, kind="latency", subject=subject, of=of, part=step, side="operational")
+        part = _TRACED_WAIT if step == "wait" and subject != "device" else step
+        signal = Signal(task=one.task, kind="latency", subject=subject, of=of, part=part, side="operational")
         yield Measured(signal, ms, f"{one.component}'s step {step} (ms)")
 
 
@@ -109,7 +111,10 @@ def of_ran_on(one: RanOn) -> Iterator[Feed]:
 
 
 def of_standing(one: Standing, before: Standing | None) -> Iterator[Feed]:
-    """Memory and processor share of a process (L11), from two states of the same session."""
+    """Memory and processor share of a process (L11), from two states of the same session; a gateway's backlog."""
+    if one.waits_ms >= 0:
+        signal = Signal(task="", kind="quality", subject="link", of="centre", part="waits", side="operational")
+        yield Measured(signal, one.waits_ms / 1e3, "the oldest message that waits for the centre (s)")
     subject: Subject = "model" if one.task else "device"
     own = {"task": one.task, "kind": "health", "subject": subject, "of": one.name, "side": "operational"}
     if one.memory_bytes > 0:

@@ -30,8 +30,9 @@ class AnalyticsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Watched quantities at most; of more a device's newest are left out, and counted."""
     save_minutes: int = 15
     """How often what the detectors know is written to the card as a whole; between two, only what came is."""
-    journal_rows: int = 20_000
-    """Messages that are written to the card between two such saves; of more it is saved at once."""
+    journal_rows: int = 5_000
+    """Messages that are written to the card between two such saves; of more it is saved at once. A monitor that was
+    killed handles them again: with sixty signals 12 ms each on a machine twenty times slower than a PC, so a minute."""
 
     def __post_init__(self) -> None:
         for name, least, most in (

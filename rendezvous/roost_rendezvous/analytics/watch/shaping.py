@@ -43,7 +43,7 @@ class Shaping:
     def accept(self, names: Iterable[str]) -> None:
         """What these are now is the new normal."""
         wanted = set(names)
-        for signal in [one.signal for one in self._watch.tick(0) if one.signal.name in wanted]:
+        for signal in [one for one in self._watch.signals if one.name in wanted]:
             self._watch.relearn(signal)
         self._said = None
 

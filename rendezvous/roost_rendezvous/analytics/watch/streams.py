@@ -13,6 +13,7 @@ import msgspec
 from roost_rendezvous.analytics.rates.stream import RateWatch
 from roost_rendezvous.analytics.reading import Reading, Signal
 from roost_rendezvous.analytics.shapes.categories import CategoryWatch, KeptCategory
+from roost_rendezvous.analytics.shapes.latency import latency_watch
 from roost_rendezvous.analytics.shapes.numbers import KeptNumber, NumberWatch
 from roost_rendezvous.analytics.watch.planning import Feed, Happened, Shown
 
@@ -38,13 +39,16 @@ class _Stream:
         self.watch = watch
         self.what = what
         self.fed = fed
-        self.said: Reading | None = None
+        self.said: tuple[Reading, ...] = ()
         """What it said last, while nothing has come since: a stream at rest costs nothing."""
 
-    def tick(self, now: int) -> Reading:
-        """A rate hears silence; the others say the same until they are fed."""
-        if self.said is None or self.kind == "rate":
-            self.said = self.watch.tick(now)
+    def tick(self, now: int) -> tuple[Reading, ...]:
+        """A rate hears silence, and says apart how long the longest was and what lasts; the others say the same until
+        they are fed."""
+        if self.kind == "rate":
+            return self.watch.tick(now), self.watch.stopped(now), self.watch.lasted(now)
+        if not self.said:
+            self.said = (self.watch.tick(now),)
         return self.said
 
 
@@ -72,7 +76,7 @@ class Streams:
             stream = self._streams.get(one.signal) or self._begin(one, at)
             if stream is None:
                 continue
-            stream.fed, stream.said = max(stream.fed, at), None
+            stream.fed, stream.said = max(stream.fed, at), ()
             if isinstance(one, Happened):
                 stream.watch.event(at)
             elif isinstance(one, Shown):
@@ -82,7 +86,7 @@ class Streams:
 
     def tick(self, now: int) -> list[Reading]:
         """What each has to say."""
-        return [stream.tick(now) for stream in self._streams.values()]
+        return [reading for stream in self._streams.values() for reading in stream.tick(now)]
 
     def resume(self, now: int) -> None:
         """Nobody watched until now: what was missed is no silence."""
@@ -94,12 +98,12 @@ class Streams:
         """A person has said that these signals' present is the new normal."""
         wanted = set(names)
         for signal, stream in self._streams.items():
-            if signal.name in wanted:
-                if stream.kind == "rate":
+            if stream.kind == "rate":
+                if not wanted.isdisjoint(one.name for one in stream.watch.signals):
                     stream.watch.accept()
-                else:
-                    stream.watch.relearn()
-                stream.said = None
+            elif signal.name in wanted:
+                stream.watch.relearn()
+                stream.said = ()
 
     def tidy(self, now: int) -> None:
         """Give up what was silent for long."""
@@ -138,7 +142,10 @@ class Streams:
 def _make(kind: str, signal: Signal, what: str) -> Any:
     if kind == "rate":
         return RateWatch(signal)
-    return CategoryWatch(signal, what) if kind == "words" else NumberWatch(signal, what)
+    if kind == "words":
+        return CategoryWatch(signal, what)
+    # Steps of traces are milliseconds: bins that grow with the duration show a slow group (H4, O1).
+    return latency_watch(signal, what) if signal.kind == "latency" else NumberWatch(signal, what)
 
 
 def _state(kind: str, plain: Any) -> Any:

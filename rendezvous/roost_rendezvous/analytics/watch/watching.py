@@ -16,16 +16,21 @@ import msgspec
 from roost_broker.errors import Misuse
 from roost_rendezvous.analytics.alarms.core import AlarmCore
 from roost_rendezvous.analytics.alarms.episode import Episode, Marker, Notice
+from roost_rendezvous.analytics.alarms.standing import SignalStanding
 from roost_rendezvous.analytics.reading import Reading
 from roost_rendezvous.analytics.rows import Row
 from roost_rendezvous.analytics.watch import planning
+from roost_rendezvous.analytics.watch.crossing import Crossing
 from roost_rendezvous.analytics.watch.joining import Joining
+from roost_rendezvous.analytics.watch.links import Links
+from roost_rendezvous.analytics.watch.mending import Mending
 from roost_rendezvous.analytics.watch.observed import (
     Acknowledged,
     Asked,
     Decided,
     Marked,
     Observed,
+    Passed,
     RanOn,
     Resumed,
     Said,
@@ -59,14 +64,17 @@ class Watching:
         self._streams = Streams(self.settings.streams)
         self._shapes: dict[str, Shaping] = {}
         self._alarms = AlarmCore(self.settings.alarms)
+        self._mending = Mending()
         self._windows = windows
-        self._standing: dict[tuple[str, str], Standing] = {}
+        self._standing: dict[tuple[str, str, int], Standing] = {}
         self._ended: deque[Episode] = deque(maxlen=_KEEP_ENDED)
         self._versions: dict[tuple[str, str], str] = {}
         self._now = 0
         self._looked = 0
         self._since = 0
         self._clock_set = 0.0
+        self._links = Links()
+        self._crossing = Crossing(self.settings.canary)
         self._standings: Any = None
         self._fresh_rows: list[Row] = []
 
@@ -87,12 +95,14 @@ class Watching:
             self._resume(one.heard)
             return ()
         told = [*self.expire(one.heard)]
+        if isinstance(one, Passed):
+            return tuple(told)
         self._since = self._since or one.heard
         match one:
             case Asked() | Said() | Decided():
                 self._flow(one)
             case Traced():
-                self._streams.feed(planning.of_trace(one), self._now)
+                self._streams.feed(planning.of_trace(one, self.settings.canary), self._now)
             case RanOn():
                 self._streams.feed(planning.of_ran_on(one), self._now)
             case Standing():
@@ -115,10 +125,9 @@ class Watching:
         if self._looked == 0:
             self._looked = now
         for number in range(max(first, last - _MOST_LOOKS), last + 1):
-            at = number * self._period
+            at = self._looked = number * self._period  # first: a look that fails is not tried again
             self._settle(at)
             told += self._look(at)
-            self._looked = at
         self._settle(now)
         self._now = now
         return tuple(told)
@@ -127,6 +136,23 @@ class Watching:
     def now(self) -> int:
         """How far its time has come; 0: nothing was heard yet."""
         return self._now
+
+    @property
+    def looked(self) -> int:
+        """When the last look was; 0: nothing was heard yet."""
+        return self._looked
+
+    @property
+    def deadline(self) -> int | None:
+        """When the next request will have been quiet for long enough; None: none is open."""
+        return self._joining.deadline()
+
+    def look_before(self, one: Observed) -> int | None:
+        """When the next look is due before this is handled, for `expire`: a day's looks take long at once."""
+        if self._looked == 0 or isinstance(one, Resumed):
+            return None
+        number = max(self._looked // self._period + 1, one.heard // self._period - _MOST_LOOKS)
+        return at if self._now < (at := number * self._period) <= one.heard else None
 
     @property
     def open_requests(self) -> int:
@@ -160,6 +186,8 @@ class Watching:
             able=able,
             since=self._since,
             why_not=(standing.why_not or ("" if able else reason)),
+            judged=_judged(mine) if not standing.why_not else (),
+            mended=self._mending.told(task),
         )
 
     def standing(self) -> Any:
@@ -176,10 +204,13 @@ class Watching:
             "looked": self._looked,
             "since": self._since,
             "clock": self._clock_set,
+            "links": self._links.snapshot(),
+            "crossing": self._crossing.snapshot(),
             "joining": self._joining.snapshot(),
             "streams": self._streams.snapshot(),
             "shapes": {task: shaping.snapshot() for task, shaping in self._shapes.items()},
             "alarms": self._alarms.snapshot(),
+            "mending": self._mending.snapshot(),
             "windows": self._windows.snapshot() if self._windows is not None else None,
             "standing": [msgspec.to_builtins(one) for one in self._standing.values()],
             "ended": [msgspec.to_builtins(one) for one in self._ended],
@@ -192,15 +223,19 @@ class Watching:
             raise ValueError(f"the watch was saved as {kept['schema']!r}")
         self._now, self._looked, self._since = kept["now"], kept["looked"], kept["since"]
         self._clock_set = kept["clock"]
+        self._links.restore(kept.get("links", {}))  # an older save is without these two
+        self._crossing.restore(kept.get("crossing", []))
         self._joining.restore(kept["joining"])
         self._streams.restore(kept["streams"])
         for task, plain in kept["shapes"].items():
             self._shape(task).restore(plain)
         self._alarms.restore(kept["alarms"])
+        if "mending" in kept:  # an earlier version kept none
+            self._mending.restore(kept["mending"])
         if self._windows is not None and kept["windows"] is not None:
             self._windows.restore(kept["windows"])
         for one in msgspec.convert(kept["standing"], list[Standing]):
-            self._standing[(one.task, one.name)] = one
+            self._standing[(one.task, one.name, one.replica)] = one
         self._ended.extend(msgspec.convert(kept["ended"], list[Episode]))
         self._versions = {(task, model): version for task, model, version in kept["versions"]}
 
@@ -210,18 +245,23 @@ class Watching:
         """Nobody watched: the looks in between are left out, and no detector hears of the time."""
         self._settle(now)
         self._streams.resume(now)
+        self._mending.away()
         self._now, self._looked = max(self._now, now), max(self._looked, now)
 
     def _flow(self, one: Asked | Said | Decided) -> None:
-        before = self._joining.fresh
+        before, taken = self._joining.fresh, self._joining.taken
         rows = self._joining.handle(one)
+        if isinstance(one, Said) and self._joining.taken != taken:
+            self._crossing.handle(one)
         if self._joining.fresh != before:
             if isinstance(one, Asked):
+                self._crossing.handle(one)
                 self._streams.feed(planning.of_request(one), one.heard)
             elif isinstance(one, Said):
                 self._streams.feed(planning.of_word(one), one.heard)
             else:
                 self._streams.feed(planning.of_result(one), one.heard)
+                self._mending.decided(one, one.heard)
             if self._windows is not None and not isinstance(one, Said):
                 self._windows.observed(one)
         self._rows(rows)
@@ -247,9 +287,12 @@ class Watching:
         return found
 
     def _stand(self, one: Standing) -> None:
-        key = (one.task, one.name)
+        key = (one.task, one.name, one.replica)
+        self._mending.stands(one, one.heard)
         if key in self._standing or len(self._standing) < _MOST_STANDING:
-            self._streams.feed(planning.of_standing(one, self._standing.get(key)), self._now)
+            before = self._standing.get(key)
+            self._streams.feed(planning.of_standing(one, before), self._now)
+            self._links.stand(one, before, self._now)
             self._standing[key] = one
 
     def _mark_version(self, row: Row, model: str, version: str) -> None:
@@ -270,7 +313,9 @@ class Watching:
         for shaping in self._shapes.values():
             readings += shaping.tick(now)
         readings.append(clock_reading(self._clock_set, now))
+        readings += self._mending.tick(now)
         self._clock_set = 0.0
+        readings += [*self._links.tick(now), *self._crossing.tick(now)]
         if self._windows is not None:
             self._windows.look(now)
         self._standings = None
@@ -285,6 +330,7 @@ class Watching:
             return iter(())
         names = [part.signal for part in episode.contributions]
         self._streams.accept(names)
+        self._crossing.accept(names)
         for shaping in self._shapes.values():
             shaping.accept(names)
         self._standings = None
@@ -305,3 +351,9 @@ class Watching:
         if self._standings is None:
             self._standings = self._alarms.standing(self._now)
         return self._standings
+
+
+def _judged(signals: Sequence[SignalStanding]) -> tuple[str, ...]:
+    """Models that may be blamed. What does not concern how they answer (their memory) is not enough for that."""
+    able = {one.of for one in signals if one.watch == "watched" and one.subject == "model" and one.kind != "health"}
+    return tuple(sorted(able - {""}))

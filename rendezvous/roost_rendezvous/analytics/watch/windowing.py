@@ -6,6 +6,7 @@ and `latency-corrected` with what could not be asked while nothing moved (coordi
 
 import base64
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from roost_rendezvous.analytics.sketches.qualifiers import (
 from roost_rendezvous.analytics.watch.observed import Asked, Decided
 
 _SECOND = 1_000_000_000
-_UNIQUE_TAGS = frozenset({"event", "name"})
+_UNIQUE_TAGS = frozenset({"event", "name", "worth"})
 """Different for every picture: a window for each would be no window."""
 _MOST_TAGS = 4
 _MOST_TASKS = 64
@@ -60,20 +61,20 @@ class Windowing:
         """A row has settled."""
         tags = _tags(row.tags)
         for word in row.words:
-            about: dict[str, Any] = {"model": word.model, "version": word.version, "tags": tags}
+            model = (word.model, word.version)
             for label, score in word.scores.items():
-                self._add(qualifiers(row.task, "score", label=label, **about), score, row.at)
+                self._add(_about(row.task, "score", tags, *model, label), score, row.at)
             if word.elapsed_ms is not None:
-                self._add(qualifiers(row.task, "latency", **about), word.elapsed_ms, row.at)
+                self._add(_about(row.task, "latency", tags, *model), word.elapsed_ms, row.at)
             if word.compute_ms is not None:
-                self._add(qualifiers(row.task, "compute", **about), word.compute_ms, row.at)
+                self._add(_about(row.task, "compute", tags, *model), word.compute_ms, row.at)
         if row.elapsed_ms is not None:
-            self._add(qualifiers(row.task, "latency", tags=tags), row.elapsed_ms, row.at)
+            self._add(_about(row.task, "latency", tags), row.elapsed_ms, row.at)
         if row.score is not None:
-            self._add(qualifiers(row.task, "answer", label=row.label, tags=tags), row.score, row.at)
+            self._add(_about(row.task, "answer", tags, label=row.label), row.score, row.at)
         for name, value in row.input.items():
             if isinstance(value, float):
-                self._add(qualifiers(row.task, "input", label=name, tags=tags), value, row.at)
+                self._add(_about(row.task, "input", tags, label=name), value, row.at)
 
     def look(self, now: int) -> None:
         """Time has passed: close what is over."""
@@ -129,6 +130,14 @@ def closed_of(plain: list[Any]) -> list[Closed]:
     ]
 
 
-def _tags(tags: Mapping[str, str]) -> dict[str, str]:
+@lru_cache(maxsize=1_000)
+def _about(
+    task: str, kind: str, tags: tuple[tuple[str, str], ...], model: str = "", version: str = "", label: str = ""
+) -> Qualifiers:
+    """Remembered, as a few hundred combinations come again with every request."""
+    return qualifiers(task, kind, model=model, version=version, label=label, tags=dict(tags))
+
+
+def _tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     known = sorted(name for name in tags if name not in _UNIQUE_TAGS)
-    return {name: tags[name] for name in known[:_MOST_TAGS]}
+    return tuple((name, tags[name]) for name in known[:_MOST_TAGS])
