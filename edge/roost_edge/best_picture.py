@@ -1,8 +1,8 @@
 """Which picture of a burst people see: pure, and one rule for alerts, feed and page.
 
 Several pictures of one event are asked about. The first shows a tail at the rim; a later one shows the bird. Capture
-says of each in its tag `worth` how much it shows. Of the results that are as sure as each other, to a tenth, the one that
-shows most is the best; being surer by more comes first. Without the tag the score alone decides.
+says of each in its tag `worth` how much it shows. Of the results that are as sure as each other, to a tenth, the one
+that shows most is the best; being surer by more comes first. Without the tag the score alone decides.
 
 Only pictures that were asked about are chosen from: those have a label, and the privacy guard has seen them.
 """

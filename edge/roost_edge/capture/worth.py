@@ -1,4 +1,4 @@
-"""How much a picture of an event shows: what is best of a burst is shown to people, and asked about is what triggered."""
+"""How much a picture of an event shows: people see the best of a burst; what triggered is asked about all the same."""
 
 from __future__ import annotations
 
