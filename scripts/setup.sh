@@ -59,6 +59,10 @@ _find_python() {
 
 _has_browser() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
 
+_has_faketime() { # with which tests step the clock of a device
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || compgen -G '/usr/lib*/faketime/libfaketimeMT.so.1' >/dev/null
+}
+
 roost_setup_browser() { # for what shows a page in a real browser by itself
   _has_browser || _apt_install chromium
 }
@@ -102,6 +106,7 @@ _set_up() { # as roost_setup, by one at a time
   command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
   case "$level" in centre | dev) command -v nats-server >/dev/null || missing+=(nats-server) ;; esac
   [ "$level" != dev ] || _has_browser || missing+=(chromium)
+  [ "$level" != dev ] || _has_faketime || missing+=(libfaketime)
   _find_python >/dev/null || missing+=(python3)
   [ ${#missing[@]} -eq 0 ] || _apt_install "${missing[@]}"
   python="$(_find_python)" || die "needs Python 3.11, 3.12 or 3.13; this system has none. Set ROOST_PYTHON."

@@ -19,7 +19,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -32,6 +31,7 @@ from roost_broker.errors import Misuse, PeerError, QueueFull
 from roost_broker.outgoing import NO_PROPERTIES, Outgoing, Taken, check_publication, fail
 from roost_broker.packets import Acknowledged, Published, publish
 from roost_broker.paho_client import PahoClient, Wire
+from roost_broker.paho_import import ConnectFlags, DisconnectFlags, MQTTMessage
 from roost_broker.reconnect import Reconnect, ReconnectPolicy
 from roost_broker.refused import connection_refused, not_trusted, publication_refused, subscription_refused
 from roost_broker.routes import Routes

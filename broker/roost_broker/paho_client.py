@@ -18,10 +18,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from paho.mqtt.client import Client
-
 from roost_broker.buffered_socket import BufferedSocket
 from roost_broker.packets import Acknowledged, Published, Unread, puback, read
+from roost_broker.paho_import import Client
 
 _ALL = 2**62
 

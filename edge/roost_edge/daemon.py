@@ -1,10 +1,11 @@
 """One role as a process: `python -m roost_edge.daemon ROLE [--task T] [--model M] [--camera C] --settings FILE`.
 
 The supervisor starts this; people use `roost run ROLE`, which becomes it. With `--name aside` it is those roles that
-share a process (`shared_daemon`). systemd, whose units know a role by its name (`--name model-nest-champion`), is told
-how it stands (`processes.service_manager`). SIGTERM and SIGINT end it in order with status 0. A fatal error is one
-clear line and status 1: it dies loudly and is started again. Misuse (settings or arguments that cannot work) is status
-2. It imports neither typer nor rich, and what a role needs only when it is that role.
+share a process (`shared_daemon`), with `--name flock` the parent of the models (`flock.parent`). systemd, whose units
+know a role by its name (`--name model-nest-champion`), is told how it stands (`processes.service_manager`). SIGTERM and
+SIGINT end it in order with status 0. A fatal error is one clear line and status 1: it dies loudly and is started again.
+Misuse (settings or arguments that cannot work) is status 2. It imports neither typer nor rich, and what a role needs
+only when it is that role.
 """
 
 import argparse
@@ -19,27 +20,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from roost_broker.clock import SECOND
-from roost_broker.errors import Misuse, RoostError
-from roost_broker.presence import STATE_TOLD
-from roost_broker.stopping import told_to_stop
+from roost_broker.errors import Misuse
 from roost_edge import logs
+from roost_edge.one_role import run, status_of
+from roost_edge.processes import allocator, patience
 from roost_edge.processes import own_process as process
-from roost_edge.processes import patience
+from roost_edge.processes.counters import carry_over
 from roost_edge.processes.named import named, standing_of
 from roost_edge.processes.plan import KINDS, RoleProcess, resolve
-from roost_edge.processes.service_manager import ServiceManager, Watched
-from roost_edge.processes.slots import Standing, placed
+from roost_edge.processes.service_manager import ServiceManager
+from roost_edge.processes.slots import placed
 from roost_edge.processes.succession import python_of
-from roost_edge.processes.together import ASIDE, members
-from roost_edge.roles import compose
+from roost_edge.processes.together import ASIDE, FLOCK, members
 from roost_edge.settings import loading
 from roost_edge.settings.device import Settings
 from roost_edge.shared_daemon import run_together
 
 log = logging.getLogger("roost_edge.daemon")
-
-FAILED = 1
-MISUSE = 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--name",
         default="",
-        help="which role, by its whole name (or `aside`, those that share a process): for a unit of systemd, where a "
-        "slot that is not to run ends in order",
+        help="which role, by its whole name (or `aside`, those that share a process, or `flock`, the models of a "
+        "compact device): for a unit of systemd, where a slot that is not to run ends in order",
     )
     arguments.add_argument(
         "--settings", type=Path, required=True, metavar="FILE", help="settings of this device (TOML)"
@@ -72,40 +69,6 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
-async def run(
-    role_settings: Settings,
-    role: RoleProcess,
-    fault: str,
-    *,
-    standing: Standing = "alone",
-    service: ServiceManager | None = None,
-    settings_file: Path | None = None,
-) -> None:
-    """Compose the role and run it until a signal arrives or it fails. `service` is told how it stands."""
-    stop = told_to_stop()
-    service = service or ServiceManager({})
-    STATE_TOLD.set(service.told)
-    with compose(role_settings, role, fault=fault, standing=standing, settings_file=settings_file) as shell:
-        log.info("begins", extra={"fields": {"pid": os.getpid()}})
-        beside = [
-            asyncio.create_task(service.ping(shell.stuck if isinstance(shell, Watched) else lambda: "")),
-            asyncio.create_task(_tell_stopping(service, stop)),
-        ]
-        try:
-            await shell.run(stop)
-        finally:
-            for task in beside:
-                task.cancel()
-    if not stop.is_set():
-        raise RoostError("The role ended by itself.", "See the lines before this one for the cause.")
-    log.info("stopped in order")
-
-
-async def _tell_stopping(service: ServiceManager, stop: asyncio.Event) -> None:
-    await stop.wait()
-    service.stopping()
-
-
 def run_named(options: argparse.Namespace) -> int:
     """As a unit of systemd: the role of that name, where it is to run. Returns the exit status."""
     service = ServiceManager()
@@ -115,10 +78,16 @@ def run_named(options: argparse.Namespace) -> int:
     settings = loading.load(options.settings)
     if options.name == ASIDE:
         logs.setup(ASIDE, settings.node.log_level)
-        if not (roles := members(settings)):
-            raise Misuse("In these settings no roles share a process.", "Set compact = true below [node].")
-        asyncio.run(run_together(settings, options.settings, roles, service))
+        asyncio.run(run_together(settings, options.settings, _members(settings, ASIDE), service))
         return 0
+    if options.name == FLOCK:
+        from roost_edge.flock.parent import run_flock
+
+        logs.setup(FLOCK, settings.node.log_level)
+        flock = _members(settings, FLOCK)
+        for one in flock:
+            carry_over(settings.layout, one.name)
+        return run_flock(settings, options.settings, flock, service)
     role = named(settings, options.name)
     logs.setup(role.name, settings.node.log_level)
     standby = Path(os.environ.get("ROOST_STANDBY", "/run/roost/standby"), role.name).exists()
@@ -128,8 +97,16 @@ def run_named(options: argparse.Namespace) -> int:
         log.info("another slot does this work; nothing to do")
         return 0
     _become(python_of(settings.layout, role))
+    if role.kind == "model":
+        carry_over(settings.layout, role.name)
     asyncio.run(run(settings, role, options.fault, standing=found[1], service=service, settings_file=options.settings))
     return 0
+
+
+def _members(settings: Settings, process: str) -> tuple[RoleProcess, ...]:
+    if not (roles := members(settings, process)):
+        raise Misuse(f"In these settings no roles belong to {process}.", "Set compact = true below [node].")
+    return roles
 
 
 def _wait_after_failures(service: ServiceManager) -> None:
@@ -164,32 +141,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if bool(options.role) == bool(options.name):
         arguments_parser.error("name one role: its kind (ROLE), or its whole name (--name)")
     logs.setup(options.role or options.name)
-    try:
-        if options.die_with:
-            process.die_with_parent(options.die_with)
-        if options.name:
-            return run_named(options)
-        loaded = loading.load(options.settings)
-        which = {"task": options.task, "model": options.model, "camera": options.camera}
-        role = resolve(loaded, options.role, **which, replica=options.replica)
-        slot = {"a": "", "b": "b"}.get(options.slot)
-        role, standing = placed(loaded.layout, role, slot, standby=options.standby)
-        logs.setup(role.name, loaded.node.log_level)
-        asyncio.run(run(loaded, role, options.fault, standing=standing, settings_file=options.settings))
-    except Misuse as error:
-        log.error(str(error))  # noqa: TRY400  # the sentence says it all; a trace would hide it
-        return MISUSE
-    except RoostError as error:
-        log.error(str(error), extra={"fields": {"kind": type(error).__name__}})  # noqa: TRY400  # as above
-        return FAILED
-    except KeyboardInterrupt:  # before the loop took over the signals
-        return 0
-    except OSError as error:
-        log.exception("%s. Check that this user may write there, and that the disk is not full.", error)  # noqa: TRY401  # as below
-        return FAILED
-    except Exception as error:
-        log.exception("failed: %s", f"{type(error).__name__}: {error}")  # noqa: TRY401  # the line alone says what
-        return FAILED
+    allocator.be_frugal()
+    return status_of(lambda: _begin(options))
+
+
+def _begin(options: argparse.Namespace) -> int:
+    if options.die_with:
+        process.die_with_parent(options.die_with)
+    if options.name:
+        return run_named(options)
+    loaded = loading.load(options.settings)
+    which = {"task": options.task, "model": options.model, "camera": options.camera}
+    role = resolve(loaded, options.role, **which, replica=options.replica)
+    slot = {"a": "", "b": "b"}.get(options.slot)
+    role, standing = placed(loaded.layout, role, slot, standby=options.standby)
+    logs.setup(role.name, loaded.node.log_level)
+    asyncio.run(run(loaded, role, options.fault, standing=standing, settings_file=options.settings))
     return 0
 
 

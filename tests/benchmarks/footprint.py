@@ -2,8 +2,9 @@
 
 All roles of a settings file with three models and one camera at 10 frames/s, each as `roost_edge.daemon` runs it, and a
 Mosquitto of their own. First something crosses the picture, so that every model has answered and every buffer has been
-used; then nothing moves. Idle CPU is counted over the quiet time, memory at its end: PSS, so that a page of which
-several processes have a share is counted once.
+used; then nothing moves. Idle CPU is counted over the quiet time, memory at its end: PSS by process, and for the whole
+every page once (`bench_footprint_pages`; where only root may know that, the sum of PSS). Of the two the larger counts:
+what others on the machine share lowers PSS, and what a device has to have stays the same.
 
 The baselines are bare processes of the same run: an event loop that does nothing, the interpreter of one model and
 nothing else, and the same camera with nobody who looks. The supervisor is not counted: on a device systemd is it.
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench_footprint_pages import together_mb
 from bench_footprint_scene import MOVES_FOR
 from bench_processes import HERE, REPOSITORY, cpu_s
 from report import Outcome, Say, at_most, percentile
@@ -29,6 +31,7 @@ from report import Outcome, Say, at_most, percentile
 from roost_broker.clock import MS
 from roost_broker.mosquitto import PrivateBroker
 from roost_edge.processes.supervisor import Supervisor
+from roost_edge.processes.together import FLOCK
 from roost_rendezvous.traces.knit import knit
 from roost_rendezvous.traces.store import TraceReader
 
@@ -64,6 +67,13 @@ class _Kit:
     processes: Mapping[str, _Moment]
     roles: Mapping[str, list[str]]
     answers_ms: list[float]
+    together_mb: float | None
+    """Each page once, as if nobody else had it."""
+
+    @property
+    def memory_mb(self) -> float:
+        """What the device costs."""
+        return max(self.pss_mb, self.together_mb or 0.0)
 
     @property
     def pss_mb(self) -> float:
@@ -109,7 +119,8 @@ async def _kit(settings: Path, mosquitto: int, moves_s: int, quiet_s: int, say: 
         groups: dict[str, list[str]] = {}
         for role in supervisor.roles:
             groups.setdefault(supervisor.process_of(role.name), []).append(role.name)
-        pids = {"mosquitto": mosquitto, **{name: supervisor.pid(roles[0]) or 0 for name, roles in groups.items()}}
+        pids = {"mosquitto": mosquitto} | {name: supervisor.process_pid(its[0]) or 0 for name, its in groups.items()}
+        pids |= {name: supervisor.pid(name) or 0 for name in groups.get(FLOCK, ())}
         say(f"something moves for {moves_s} s")
         await asyncio.sleep(moves_s + _LAST_ANSWERS_S)
         say(f"nothing moves for {quiet_s} s")
@@ -118,7 +129,8 @@ async def _kit(settings: Path, mosquitto: int, moves_s: int, quiet_s: int, say: 
         await asyncio.sleep(quiet_s)
         took = time.monotonic() - began
         found = {name: _moment(pid, (cpu_s(pid) - before[name]) / took) for name, pid in pids.items()}
-        return _Kit(found, groups, _answers(supervisor.settings.layout.traces))
+        together = together_mb(pids.values())
+        return _Kit(found, groups, _answers(supervisor.settings.layout.traces), together)
     finally:
         await supervisor.stop()
 
@@ -209,10 +221,10 @@ def _outcome(device: _Kit, apart: _Kit | None, alone: Mapping[str, _Moment], qui
         data={
             "quiet_s": quiet_s,
             "processes": {name: _told(one) | {"roles": device.roles.get(name, [])} for name, one in kit.items()},
-            "total": {"pss_mb": total, "cpu_percent": busy},
+            "total": {"pss_mb": total, "together_mb": device.together_mb, "cpu_percent": busy},
             "each_role_a_process": None
             if apart is None
-            else {"pss_mb": apart.pss_mb, "processes": len(apart.processes)},
+            else {"pss_mb": apart.pss_mb, "together_mb": apart.together_mb, "processes": len(apart.processes)},
             "alone": {name: _told(one) for name, one in alone.items()},
             "ratio": {
                 "pss_to_one_model_alone": round(total / alone["model"].pss_mb, 2),
@@ -225,13 +237,15 @@ def _outcome(device: _Kit, apart: _Kit | None, alone: Mapping[str, _Moment], qui
     width = max(map(len, kit))
     outcome.lines += [f"{'':{width}}  PSS MB  own MB  CPU %  threads"]
     outcome.lines += [_line(name, one, width) for name, one in kit.items()]
-    outcome.lines += [f"{'all':{width}}  {total:6.1f}          {busy:5.1f}", ""]
+    outcome.lines += [f"{'all':{width}}  {total:6.1f}          {busy:5.1f}"]
+    outcome.lines += [f"each page once, whoever else has it: {device.together_mb} MB", ""]
     if apart is not None:
-        outcome.lines += [f"without `compact`: {apart.pss_mb} MB in {len(apart.processes)} processes", ""]
+        words = f"{apart.pss_mb} MB, each page once {apart.together_mb} MB, in {len(apart.processes)} processes"
+        outcome.lines += [f"without `compact`: {words}", ""]
     outcome.lines += ["bare processes of the same run:", *(_line(name, one, width) for name, one in alone.items()), ""]
     outcome.lines += [f"trigger to official result: {answered} ms"]
     outcome.goals += [
-        at_most("P7 memory", "PSS of all roles and Mosquitto, three models", "MB", total, _MB_AT_MOST),
+        at_most("P7 memory", "all roles and Mosquitto, three models", "MB", device.memory_mb, _MB_AT_MOST),
         at_most("P7 CPU", "idle, camera at 10 frames/s, of one core", "%", busy, _CPU_AT_MOST),
         at_most("P4", "trigger to official result, slowest", "ms", answered.get("max"), _SLA_MS),
     ]

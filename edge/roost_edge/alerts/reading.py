@@ -6,6 +6,7 @@ from roost_broker.clock import MS
 from roost_broker.messages import Result
 from roost_broker.moments import wall_age_ns
 from roost_edge.alerts.sightings import ResultSeen
+from roost_edge.asked_at import asked_at_ms
 
 Unusable: TypeAlias = Literal["no-camera", "unknown-camera"]
 
@@ -17,15 +18,15 @@ def read_result(result: Result, *, task: str, cameras: frozenset[str], wall_ns: 
         return "no-camera"
     if camera not in cameras:  # also keeps names that are no topic level, and their number, out
         return "unknown-camera"
-    answer = result.answer
+    answer, asked_ms = result.answer, asked_at_ms(result)
     return ResultSeen(
         request_id=result.request_id,
         task=task,
         camera=camera,
         label=None if answer is None else answer.label,
         score=0.0 if answer is None else answer.score,
-        at_ms=result.timestamp,
-        age_ns=wall_age_ns(result.timestamp * MS, wall_ns),
+        at_ms=asked_ms,
+        age_ns=wall_age_ns(asked_ms * MS, wall_ns),
         frame=None if result.input is None else result.input.frame,
         tags=result.tags,
     )

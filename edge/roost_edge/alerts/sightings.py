@@ -21,6 +21,7 @@ from typing import Literal, TypeAlias
 from roost_broker.clock import SECOND
 from roost_broker.messages import FrameRef
 from roost_edge.alerts.settings import AlertSettings
+from roost_edge.best_picture import rank, worth_of
 
 Key: TypeAlias = tuple[str, str, str]
 """Task, camera, label."""
@@ -66,6 +67,8 @@ class Sighting:
     """When an alert about it was last given out."""
     ended_ns: int | None = None
     """Since when it is cooling; None while it is open."""
+    worth: float = 0.0
+    """How much the best result's picture shows (`best_picture`)."""
 
     @property
     def key(self) -> Key:
@@ -220,6 +223,7 @@ class Sightings:
             frame=event.frame,
             last_ns=now,
             announced_ns=now,
+            worth=worth_of(event.tags),
         )
         self._known[fresh.key] = fresh
         actions += [Announce("new", fresh, event.request_id), Save(fresh, event.request_id)]
@@ -228,7 +232,8 @@ class Sightings:
         return tuple(actions)
 
     def _go_on(self, current: Sighting, event: ResultSeen, now: int) -> tuple[Action, ...]:
-        better = event.score > current.score
+        worth = worth_of(event.tags)
+        better = rank(event.score, worth) > rank(current.score, current.worth)
         tell = now - current.announced_ns >= self._update_every
         changed = replace(
             current,
@@ -239,6 +244,7 @@ class Sightings:
             last_ms=max(current.last_ms, event.at_ms),
             last_ns=now,
             announced_ns=now if tell else current.announced_ns,
+            worth=worth if better else current.worth,
         )
         self._known[changed.key] = changed
         actions: list[Action] = [Announce("update", changed, event.request_id)] if tell else []

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,11 +21,17 @@ from roost_broker.messages import Input, Issued, Provenance, Receipt, Request, R
 from roost_broker.room import Reserve, Room, keeper_counts, room_of
 from roost_broker.topics import CameraTopics, TaskTopics
 from roost_broker.tracing import Tracer, own_trace_parent, span
+from roost_edge.best_picture import TAG
 from roost_edge.capture.figures import figures
 from roost_edge.capture.jpeg import jpeg_of
 from roost_edge.capture.request_log import OpenRequest, Outcome, RequestLog, no_room
 from roost_edge.capture.settings import CaptureSettings
+from roost_edge.capture.worth import HEIGHT, WIDTH, worth
 from roost_edge.sources.frame import Frame
+from roost_edge.sources.scale import fit
+
+if TYPE_CHECKING:
+    from roost_edge.motion.detector import MotionVerdict
 
 _DAY_MS = 86_400_000
 _TRIM_EVERY = 100
@@ -76,7 +83,9 @@ class Asking:
         self._awaits_gateway = forwarded
         self._until_trim = 0
 
-    def ask(self, frame: Frame, event_id: str, *, asked: bool = False, zones: tuple[str, ...] = ()) -> Asked | None:
+    def ask(
+        self, frame: Frame, event_id: str, verdict: "MotionVerdict | None" = None, *, asked: bool = False
+    ) -> Asked | None:
         """Store the frame and accept a request about it. None: there is no room for a picture, so nothing is asked."""
         begun = self._clock.monotonic_ns()
         jpeg = jpeg_of(frame, self._settings)
@@ -96,8 +105,10 @@ class Asking:
             tags["name"] = frame.name[:1000]
         if asked:
             tags["asked"] = "yes"  # somebody wants to see this picture, whatever it shows
-        if zones:
-            tags["zone"] = ",".join(zones)
+        if verdict is not None and verdict.zones:
+            tags["zone"] = ",".join(verdict.zones)
+        if verdict is not None and verdict.moving and verdict.box is not None:
+            tags[TAG] = f"{worth(fit(frame.image, WIDTH, HEIGHT), verdict):.4f}"
         request_id = new_id(wall)
         traced = self._tracer is not None and self._tracer.wants(request_id, None)
         parent = own_trace_parent(request_id) if traced else None
@@ -168,8 +179,9 @@ class Asking:
         return self._measure(self._log.path.parent)
 
     def again(self, request_id: str, payload: bytes, attempt: int) -> bytes:
-        """The same request for another publication: same ids, `issued` says which attempt, and when."""
-        self._log.published_again(request_id, wall_ms=self._clock.wall_ns() // MS)
+        """The same request once more, or a first one held up: same ids, `issued` says which attempt, and when."""
+        if attempt > 1:
+            self._log.published_again(request_id, wall_ms=self._clock.wall_ns() // MS)
         issued = dict(msgspec.json.decode(payload)["issued"])
         issued["attempt"] = attempt
         if (

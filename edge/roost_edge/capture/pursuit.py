@@ -71,6 +71,7 @@ class Pursuit:
         self._payloads: dict[str, bytes] = {}
         self._tracer = tracer
         self._traced: dict[str, Asked] = {}  # until they are published for the first time
+        self._held_up: set[str] = set()  # accepted while the broker was away, and not published yet
         self._wake = asyncio.Event()
         self.changed = asyncio.Event()
         """Set whenever something may have become less; whoever waits clears it."""
@@ -115,6 +116,8 @@ class Pursuit:
         self._forwarding.accepted(asked.request_id)
         if asked.steps:
             self._traced[asked.request_id] = asked
+        if not self._bus.connected:
+            self._held_up.add(asked.request_id)
         self._handle(redelivery.Accepted(asked.request_id))
 
     async def run(self) -> None:
@@ -137,6 +140,9 @@ class Pursuit:
     def _publish(self, actions: Iterable[redelivery.Action]) -> None:
         for action in actions:
             match action:
+                case redelivery.Publish(request_id, 1) if request_id in self._held_up:
+                    self._held_up.discard(request_id)  # or every model would find that its time is over
+                    self._stamp_anew(request_id, 1)
                 case redelivery.Publish(request_id, 1):
                     self._send(request_id, self._payloads[request_id])
                 case redelivery.Publish(request_id, attempt):
@@ -162,6 +168,9 @@ class Pursuit:
 
     def _ask_again(self, request_id: str, attempt: int) -> None:
         self._counts["republished"] += 1
+        self._stamp_anew(request_id, attempt)
+
+    def _stamp_anew(self, request_id: str, attempt: int) -> None:
         payload = self._payloads[request_id]
         again = self._disk_thread.call(self._asking.again, request_id, payload, attempt)
         again.add_done_callback(partial(self._on_again, request_id))

@@ -238,7 +238,7 @@ class Capture:
             self._act(actions, verdict, now)
             asked = () if self._orders is None else self._orders.take()
             if asked or any(isinstance(action, trigger.Take) for action in actions):
-                await self._ask(frame, asked, verdict.zones)
+                await self._ask(frame, asked, verdict)
                 if self.counts["accepted"] == self._settings.max_requests:  # 0: never equal after the first
                     return f"{self._settings.max_requests} requests"
 
@@ -339,8 +339,8 @@ class Capture:
         if up and self._motion_told:  # a broker that was killed may hold an older state, such as "on"
             self._publish_motion()
 
-    async def _ask(self, frame: Frame, wanted: tuple[Question, ...] = (), zones: tuple[str, ...] = ()) -> None:
-        asking = self._disk_thread.call(self._asking.ask, frame, self._event_id, asked=bool(wanted), zones=zones)
+    async def _ask(self, frame: Frame, wanted: tuple[Question, ...], verdict: MotionVerdict) -> None:
+        asking = self._disk_thread.call(self._asking.ask, frame, self._event_id, verdict, asked=bool(wanted))
         # By callback: once in the log it is published, even if this task is cancelled meanwhile.
         asking.add_done_callback(self._on_asked)
         await asyncio.shield(asking)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from roost_broker.clock import MS
+from roost_edge.capture.worth import HEIGHT, WIDTH, worth
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 _MAX_WAITING = 32
 """Frames that the disk has not taken yet; beyond it they are dropped and counted."""
-_WIDTH, _HEIGHT = 640, 480
-_RIM = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class Roll:
         self._last_ns = now
         from roost_edge.sources.scale import fit
 
-        small = fit(frame.image, _WIDTH, _HEIGHT)
+        small = fit(frame.image, WIDTH, HEIGHT)
         kept = _Kept(now, small, worth(small, verdict) if verdict.moving else 0.0)
         self._remember(kept)  # during an event too: the next may begin within its post-roll
         if roll is not None:
@@ -200,22 +199,3 @@ class Roll:
             over -= sizes[event]
             gone += 1
         return gone
-
-
-def worth(image: Image, verdict: MotionVerdict) -> float:
-    """How good a picture of an event is: the blob's share of it, times how sharp it is there, half where it is cut."""
-    import cv2
-
-    if verdict.box is None:
-        return 0.0
-    left, top, wide, tall = verdict.box
-    rows, columns = image.shape[:2]
-    crop = image[
-        round(top * rows) : max(round(top * rows) + 2, round((top + tall) * rows)),
-        round(left * columns) : max(round(left * columns) + 2, round((left + wide) * columns)),
-    ]
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) if crop.ndim == 3 else crop
-    edges = cv2.Laplacian(grey, cv2.CV_16S)
-    sharp = float(cv2.meanStdDev(edges)[1][0][0])
-    cut = left < _RIM or top < _RIM or left + wide > 1 - _RIM or top + tall > 1 - _RIM
-    return verdict.area * (1 + sharp) * (0.5 if cut else 1.0)

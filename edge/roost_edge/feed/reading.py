@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 from roost_broker.clock import MS
 from roost_broker.messages import FrameRef, Result
 from roost_broker.moments import wall_age_ns
+from roost_edge.asked_at import asked_at_ms
+from roost_edge.best_picture import worth_of
 
 BEST = 3
 """How many labels a post has, as @TensorChicken had."""
@@ -29,6 +31,8 @@ class Seen:
     """Wall clock of the result, a label only."""
     age_ns: int = 0
     """How old the result was when it arrived."""
+    worth: float = 0.0
+    """How much the picture shows (`best_picture`)."""
 
 
 def read_result(result: Result, *, task: str, cameras: frozenset[str], wall_ns: int) -> Seen | Unusable:
@@ -55,5 +59,6 @@ def read_result(result: Result, *, task: str, cameras: frozenset[str], wall_ns: 
         best=((answer.label, answer.score), *sorted(others, key=lambda one: -one[1])[: BEST - 1]),
         frame=frame,
         at_ms=result.timestamp,
-        age_ns=wall_age_ns(result.timestamp * MS, wall_ns),
+        age_ns=wall_age_ns(asked_at_ms(result) * MS, wall_ns),
+        worth=worth_of(result.tags),
     )

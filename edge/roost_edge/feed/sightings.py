@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from roost_broker.clock import SECOND
+from roost_edge.best_picture import Rank, rank
 from roost_edge.feed.reading import Seen
 from roost_edge.feed.settings import FeedSettings
 
@@ -194,7 +195,7 @@ class Sightings:
         changed = replace(current, last_ns=now)
         if current.posts >= self._settings.max_thread:
             actions.append(Ignored("thread-full", event.request_id))
-        elif current.best is not None and event.score <= current.best.score:
+        elif current.best is not None and _rank(event) <= _rank(current.best):
             actions.append(Ignored("not-better", event.request_id))
         else:
             changed = replace(changed, best=event)
@@ -243,3 +244,7 @@ class Sightings:
             return one.ended_ns + self._cooldown
         silent = one.last_ns + self._end_after
         return silent if one.best is None else min(silent, one.due_ns)
+
+
+def _rank(seen: Seen) -> Rank:
+    return rank(seen.score, seen.worth)

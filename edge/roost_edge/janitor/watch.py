@@ -10,8 +10,8 @@ often it has looked (`roost_broker.room.keeper_counts`). This core is in another
 * `closed`: so little is free that no new picture is taken.
 * `unseen`: the card itself could not be looked at.
 
-An alarm is said when it begins, and when it ends. Silence is judged at each look at the card. Time is an argument
-(ns).
+An alarm is said when it begins, and when it ends. Silence is judged at each look at the card, and counts only while
+somebody could be heard. Time is an argument (ns).
 """
 
 from collections.abc import Mapping
@@ -94,6 +94,12 @@ class StoreWatch:
             over_since_ns=(now if known.over_since_ns is None else known.over_since_ns) if over else None,
         )
         return self._judge(now, unseen=Alarm("unseen") in self.alarms)
+
+    def deaf(self, now: int) -> None:
+        """The broker is away, so nobody can be heard: whoever was not late before is not made so by that."""
+        for name, one in self.keepers.items():
+            if Alarm("not-run", name) not in self.alarms:
+                self.keepers[name] = replace(one, looked_ns=now)
 
     def measured(self, room: Room | None, now: int) -> tuple[Action, ...]:
         """The card was looked at; None: that failed."""

@@ -59,6 +59,8 @@ class StoreWatching:
         """Look, again and again, until cancelled."""
         while True:
             room, self._records = await asyncio.to_thread(self._look)
+            if not self._bus.connected:
+                self._watch.deaf(self._clock.monotonic_ns())
             self._tell(self._watch.measured(room, self._clock.monotonic_ns()))
             self._publish()
             await asyncio.sleep(self._settings.look_s)

@@ -4,9 +4,11 @@ Pure: pictures and times go in, verdicts come out. Every frame gets a reason, an
 the jay not seen" has an answer. Rules:
 
 1. A blob counts when it is large enough, and when the next frame shows one near it (else `flicker`). A small one must
-   stay for `small_frames`, and so must any that comes with a change of light.
-2. A change of light is rejected (`light-step`). What was moving before it moves on; what came with it and is still, is
-   light too. Shade and flecks of sun show the same things in another brightness (`shade`).
+   stay for `small_frames`, and so must any that comes with a change of light. What is known to move moves on while half
+   as much of it is seen.
+2. A change of light is rejected (`light-step`), unless the lamp always does that. What was moving before it moves on;
+   what came with it and is still, is light too. Shade and flecks of sun show the same things in another brightness
+   (`shade`), and are not what was moving elsewhere.
 3. A blob that does not move inside is either where something left (`ghost`) or has become furniture (`settled`).
 4. Masks are not looked at; where `only_zones` says so, a blob outside every zone is `outside`.
 
@@ -59,6 +61,8 @@ class MotionVerdict:
 
 _LEFT_BEHIND = 0.3
 """What is still and so much smaller than the blob was, such as an egg, is what a visitor left behind."""
+_GOES_ON = 0.5
+"""What is moving moves on while so much of `min_area` is seen of it near the last place."""
 _DOUBT_NS = 2_000 * MS
 """So long after a change of light a new blob is suspected to belong to it."""
 
@@ -74,6 +78,8 @@ class MotionDetector:
         self._previous: Box | None = None
         self._in_a_row = 0
         """Frames up to now with a blob near that of the frame before."""
+        self._blinked = False
+        """The last frame did not show it."""
         self._still_since: int | None = None
         self._confirmed = False
         self._largest = 0.0
@@ -122,22 +128,30 @@ class MotionDetector:
     def _weigh(self, look: Look, background: Background, now_ns: int) -> Reason:
         """Decide about a frame that is not learnt from."""
         previous, confirmed = self._previous, self._confirmed
-        if look.box is None or look.area < self._settings.min_area:
-            self._forget()
+        near = previous is not None and look.box is not None and self._near(previous, look.box)
+        least = self._settings.min_area * (_GOES_ON if confirmed and near else 1)
+        if look.box is None or look.area < least:
+            # A small pale thing is lost in the noise for a frame now and then; it is the same when it is back.
+            if self._in_a_row and not self._blinked and self._is_small(previous):
+                self._blinked = True
+            else:
+                self._forget()
             if look.light:
                 return "light-step"
             if previous is not None and not confirmed:
                 return "flicker"
             return "too-small" if look.box is not None else "quiet"
-        if not confirmed and background.looks_shaded():
+        if not (confirmed and near) and background.looks_shaded():
+            if look.still:  # what stands in it is the background in another light, and must hide no bird
+                background.absorb(blob_only=True)
             self._forget()
             return "shade"
         if settled := self._settled(look, background, now_ns):
             background.absorb(blob_only=True)
             self._forget()
             return settled
+        self._blinked = False
         self._largest = max(self._largest, look.area)
-        near = previous is not None and self._near(previous, look.box)
         self._previous = look.box
         self._in_a_row = self._in_a_row + 1 if near or not self._in_a_row else 1
         doubtful = look.area < self._settings.sure_area or now_ns < self._light_until
@@ -168,10 +182,13 @@ class MotionDetector:
     def _near(self, first: Box, second: Box) -> bool:
         across = first[0] + first[2] / 2 - second[0] - second[2] / 2
         down = first[1] + first[3] / 2 - second[1] - second[3] / 2
-        small = second[2] * second[3] < self._settings.sure_area
-        return max(abs(across), abs(down)) <= self._settings.confirm_distance * (0.5 if small else 1)
+        return max(abs(across), abs(down)) <= self._settings.confirm_distance * (0.5 if self._is_small(second) else 1)
+
+    def _is_small(self, box: Box | None) -> bool:
+        return box is not None and box[2] * box[3] < self._settings.sure_area
 
     def _forget(self) -> None:
+        self._blinked = False
         self._previous = None
         self._in_a_row = 0
         self._still_since = None

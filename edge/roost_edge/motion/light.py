@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _TEXTURE = 2.0
 """Grey levels of fine structure that a place must have before it can be recognised in the shade."""
 _SAME_TEXTURE = 0.8
+DISCARDED = 0.33
+"""Share of the picture that may be birds, for all a fit of the light cares."""
 _DARKEST, _BRIGHTEST = 0.3, 3.0
 """Shade and sun flecks change brightness by a factor between these."""
 
@@ -21,7 +23,7 @@ def fit(was: Plane, is_now: Plane) -> tuple[np.float32, np.float32]:
     """Gain and offset between two pictures by least squares, the worst fitting third left out twice."""
     x, y = was.ravel(), is_now.ravel()
     gain, offset = np.float32(1), np.float32(np.median(y - x))
-    third = max(1, round(0.67 * x.size)) - 1
+    third = max(1, round((1 - DISCARDED) * x.size)) - 1
     for _ in range(2):
         error = np.abs(y - (gain * x + offset))
         keep = error <= np.partition(error, third)[third]
@@ -33,6 +35,17 @@ def fit(was: Plane, is_now: Plane) -> tuple[np.float32, np.float32]:
         gain = np.float32(float(((x_kept - x_mean) * (y_kept - y_mean)).mean()) / spread)
         offset = np.float32(y_mean - gain * x_mean)
     return gain, offset
+
+
+def drift(was: Plane, away: Plane, limit: Plane) -> np.float32:
+    """The gain of all places that differ by no more than noise; 1 as long as it makes no grey level anywhere.
+
+    A bright wall in a dark picture is the first to show it; the median hardly moves.
+    """
+    calm = was * (np.abs(away) <= limit)
+    power = float(calm @ calm)
+    slope = float(calm @ away) / power if power > 0 else 0.0
+    return np.float32(1 + slope) if abs(slope) * float(calm.max()) > 1 else np.float32(1)
 
 
 def edges(plane: Plane) -> Plane:

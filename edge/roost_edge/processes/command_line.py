@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from roost_edge.processes.plan import RoleProcess
-from roost_edge.processes.together import ASIDE
 
 _PROGRAM = ("-m", "roost_edge.daemon")
 
@@ -20,9 +19,9 @@ def of_role(role: RoleProcess, settings: Path, *, fault: str, standby: bool, pyt
     return (python or sys.executable, *_PROGRAM, *role.arguments(), *_fixed(settings), *extra)
 
 
-def of_aside(settings: Path) -> tuple[str, ...]:
-    """The process of those that share one."""
-    return (sys.executable, *_PROGRAM, "--name", ASIDE, *_fixed(settings))
+def of_several(process: str, settings: Path) -> tuple[str, ...]:
+    """A process of several roles (see `together`)."""
+    return (sys.executable, *_PROGRAM, "--name", process, *_fixed(settings))
 
 
 def _fixed(settings: Path) -> tuple[str, ...]:

@@ -59,6 +59,14 @@ def is_held(lock: Path) -> bool:
     return False
 
 
+def holder(lock: Path) -> int | None:
+    """Process id of who holds this lock file; None when nobody does."""
+    try:
+        return int(lock.read_bytes()) if is_held(lock) else None
+    except (OSError, ValueError):  # it is being taken or let go
+        return None
+
+
 @contextmanager
 def only_one(lock: Path, who: str = "This role") -> Iterator[None]:
     """Hold a lock file while in the body; the kernel lets go of it when the process ends, however it ends.

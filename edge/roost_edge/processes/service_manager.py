@@ -39,6 +39,7 @@ class ServiceManager:
         """Silent for so long, this process is killed; 0: nobody watches."""
         self._ready = False
         self._status = ""
+        self._stuck = ""
 
     @property
     def listens(self) -> bool:
@@ -69,15 +70,22 @@ class ServiceManager:
 
     async def ping(self, stuck: Callable[[], str]) -> None:
         """Say "still at work" for ever, as long as `stuck` is empty. Returns at once where nobody watches."""
-        said = ""
         while self.watchdog_s and self.listens:
-            why = stuck()
-            if not why:
-                self._send("WATCHDOG=1")
-            elif why != said:
-                _log.error("the watchdog is not pinged: %s", why)
-            said = why
-            await asyncio.sleep(self.watchdog_s / _PINGS_A_LIMIT)
+            self.ping_once(stuck())
+            await asyncio.sleep(self.pings_every_s)
+
+    @property
+    def pings_every_s(self) -> float:
+        """0: nobody watches."""
+        return self.watchdog_s / _PINGS_A_LIMIT if self.listens else 0.0
+
+    def ping_once(self, why: str) -> None:
+        """Say "still at work", unless a sentence tells why it does not."""
+        if not why:
+            self._send("WATCHDOG=1")
+        elif why != self._stuck:
+            _log.error("the watchdog is not pinged: %s", why)
+        self._stuck = why
 
     def _send(self, text: str) -> None:
         if self._address is None:

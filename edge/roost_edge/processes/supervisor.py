@@ -8,7 +8,8 @@
 
 While it runs, `roost upgrade` asks it through a socket in the data folder to start successors and to drop those who
 have handed over (see `succession`, `control`). Of two slots it starts the one in charge. Roles that share a process
-(see `together`) are started, killed and ended together, whichever of them is named.
+(see `together`) are started, killed and ended together, whichever of them is named; those that are forked from one
+(the flock) are started and ended together, and can be killed alone: their parent starts them again.
 
 Everything here is called from one event loop. The children die with this process, however it ends.
 """
@@ -18,6 +19,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,13 +34,14 @@ from roost_broker.mqtt import MqttBus
 from roost_edge.logs import readable
 from roost_edge.processes import command_line, model_slots
 from roost_edge.processes.control import Control
+from roost_edge.processes.own_process import holder
 from roost_edge.processes.plan import RoleProcess, candidates, plan
 from roost_edge.processes.readiness import Readiness
 from roost_edge.processes.restart import RestartPolicy
 from roost_edge.processes.slots import in_charge, other
 from roost_edge.processes.succession import Successors
 from roost_edge.processes.supervised import SupervisedRole
-from roost_edge.processes.together import ASIDE, members, shares
+from roost_edge.processes.together import ASIDE, FLOCK, members, shares
 from roost_edge.settings import loading
 from roost_edge.settings.device import Settings
 
@@ -88,6 +91,10 @@ class Supervisor:
                 f"There is no role {strangers[0]!r} to inject a fault into.",
                 f"Roles: {', '.join(role.name for role in self.roles)}.",
             )
+        if tied := sorted(role.name for role in members(self.settings, FLOCK) if role.name in faults):
+            raise Misuse(
+                f"No fault is injected into {tied[0]} on a compact device.", "Set compact = false below [node] for it."
+            )
         if not self.roles:
             raise Misuse(f"{settings_path} asks for no roles.", "Add a [tasks.…] table and a [cameras.…] table.")
         self._clock = clock or SystemClock()
@@ -100,7 +107,7 @@ class Supervisor:
         self._successors = Successors(layout)
         self._control = Control(layout.control, self._asked)
         self._supervised = {role.name: self._supervise(role) for role in self.roles if not shares(self.settings, role)}
-        self._supervised |= self._supervise_shared()
+        self._supervised |= self._supervise_shared(ASIDE) | self._supervise_shared(FLOCK)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._bus: Bus | None = None
         self._readiness: Readiness | None = None
@@ -184,11 +191,23 @@ class Supervisor:
 
     def pid(self, name: str) -> int | None:
         """Process id of a role; None while it is not running."""
+        one = self._role(name)
+        return one.pid if one.name != FLOCK else holder(self.settings.layout.session(f"{name}.lock"))
+
+    def process_pid(self, name: str) -> int | None:
+        """Of the process that this supervisor has started for a role: of a flock, the parent."""
         return self._role(name).pid
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL, *, restart: bool = True) -> None:
         """Send a signal to a role; `restart` says whether it is to come back when it ends."""
-        self._role(name).send(number, restart=restart)
+        one = self._role(name)
+        if one.name != FLOCK:
+            one.send(number, restart=restart)
+        elif not restart:
+            raise Misuse(f"{name} cannot be ended alone.", "It is one of a flock: set compact = false below [node].")
+        elif (pid := self.pid(name)) is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def state(self, name: str) -> str:
         """What the role itself said last: `starting`, `ready`, `failed` …; `unknown` if nothing since its start."""
@@ -230,11 +249,11 @@ class Supervisor:
         command = command_line.of_role(role, self._path, fault=fault, standby=standby, python=python)
         return self._process(role.name, command, [role], partial(self._successors.belongs, role))
 
-    def _supervise_shared(self) -> dict[str, SupervisedRole]:
-        roles = members(self.settings)
+    def _supervise_shared(self, name: str) -> dict[str, SupervisedRole]:
+        roles = members(self.settings, name)
         if not roles:
             return {}
-        process = self._process(ASIDE, command_line.of_aside(self._path), roles, lambda: True)
+        process = self._process(name, command_line.of_several(name, self._path), roles, lambda: True)
         return {role.name: process for role in roles}
 
     def _process(

@@ -68,8 +68,9 @@ class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     qa: bool = False
     """Allow what must never happen by accident: injected faults, and overrides of the schedule by a request."""
     compact: bool = False
-    """The roles beside the flow (archive, monitor, alerts, desk, a page on loopback) share one process: 60 to 100 MB
-    less, for boards with 512 MB. They then fall and rise together where one of them takes the whole process down."""
+    """For boards with 512 MB: the roles beside the flow (archive, monitor, alerts, desk, a page on loopback) share one
+    process, and fall together where one of them takes it down; models share what they have imported. See
+    docs/footprint.md for what it brings."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -2,15 +2,17 @@
 
 A role with a task, a model or a camera is an instance of its kind's template: `model-nest-champion` runs as
 `roost-model@nest-champion.service`. A role of the whole device has a unit of its own: `roost-monitor.service`.
-Those that share a process share its unit, `roost-aside.service`.
+Those that share a process share its unit, `roost-aside.service`; models that are forked from one are of its unit,
+`roost-flock.service`.
 """
 
 from roost_edge.processes.plan import Kind, RoleProcess
-from roost_edge.processes.together import ASIDE, shares
+from roost_edge.processes.together import ASIDE, FLOCK, process_of, shares
 from roost_edge.settings.device import Settings
 
 TARGET = "roost.target"
 SHARED = f"roost-{ASIDE}.service"
+FLOCK_UNIT = f"roost-{FLOCK}.service"
 _TARGETS: dict[Kind, str] = {
     "rendezvous": "roost-tasks.target",
     "injector": "roost-tasks.target",
@@ -23,7 +25,7 @@ _TARGETS: dict[Kind, str] = {
 
 def unit_for(settings: Settings, role: RoleProcess) -> str:
     """The unit that runs this role on a device with these settings."""
-    return SHARED if shares(settings, role) else unit_of(role)
+    return f"roost-{process_of(settings, role)}.service" if shares(settings, role) else unit_of(role)
 
 
 def unit_of(role: RoleProcess) -> str:

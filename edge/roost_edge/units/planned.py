@@ -11,9 +11,9 @@ from roost_broker.errors import Misuse
 from roost_edge.processes.model_slots import slot_of
 from roost_edge.processes.named import every
 from roost_edge.processes.plan import RoleProcess
-from roost_edge.processes.together import members, shares
+from roost_edge.processes.together import ASIDE, FLOCK, members, shares
 from roost_edge.settings.device import CameraSection, Settings
-from roost_edge.units.names import SHARED, TARGET, target_of, template_of, unit_of
+from roost_edge.units.names import FLOCK_UNIT, SHARED, TARGET, target_of, template_of, unit_of
 from roost_edge.units.settings import UnitSettings
 
 DATA = "/var/lib/roost"
@@ -47,7 +47,7 @@ def planned(settings: Settings, shipped: Mapping[str, str]) -> Planned:
             f"Under systemd the data folder is {DATA}, and the settings say {settings.node.data}.",
             f'Set data = "{DATA}" below [node]; to keep it elsewhere, mount that place there.',
         )
-    shared = members(settings)
+    shared, flock = members(settings, ASIDE), members(settings, FLOCK)
     roles = tuple(role for role in every(settings) if not shares(settings, role))
     for role in roles:
         if template_of(role) not in shipped:
@@ -58,6 +58,9 @@ def planned(settings: Settings, shipped: Mapping[str, str]) -> Planned:
     if shared:
         drop_ins[f"{SYSTEM}/{SHARED}.d/{DROP_IN}"] = shared_drop_in(settings, shared)
         wants.add((TARGET, SHARED))
+    if flock:
+        drop_ins[f"{SYSTEM}/{FLOCK_UNIT}.d/{DROP_IN}"] = flock_drop_in(settings, flock)
+        wants.add((target_of(flock[0]), FLOCK_UNIT))
     return Planned(
         {**base_files(shipped), **{place: text for place, text in drop_ins.items() if text}, **_system(settings.units)},
         frozenset(wants),
@@ -92,10 +95,28 @@ def drop_in(settings: Settings, role: RoleProcess) -> str:
 
 def shared_drop_in(settings: Settings, roles: Sequence[RoleProcess]) -> str:
     """The same for the unit of those that share a process: each keeps its own password."""
-    lines = list[str]()
-    if settings.broker.passwords:
-        lines += [f"LoadCredential=mqtt-{role.name}:{settings.broker.passwords}/{role.name}" for role in roles]
+    lines = _passwords(settings, roles)
     return f"{_HEAD}[Service]\n{_lines(lines)}" if lines else ""
+
+
+def flock_drop_in(settings: Settings, roles: Sequence[RoleProcess]) -> str:
+    """For the unit of a flock: its members' passwords, their folders, and their bounds together.
+
+    Within them its parent ends a member that takes more than its own.
+    """
+    lines = _passwords(settings, roles)
+    if settings.broker.host not in _LOOPBACK:
+        lines += _NETWORK
+    lines += [f"StateDirectory=roost/internal-state/{role.name}" for role in roles]
+    models = [settings.tasks[role.task].models[role.model] for role in roles]
+    lines += _bounds(sum(one.memory_mb for one in models), sum(one.cpu_percent for one in models), 64 * len(roles))
+    return f"{_HEAD}[Service]\n{_lines(lines)}"
+
+
+def _passwords(settings: Settings, roles: Sequence[RoleProcess]) -> list[str]:
+    """Of roles of one unit."""
+    folder = settings.broker.passwords
+    return [f"LoadCredential=mqtt-{role.name}:{folder}/{role.name}" for role in roles] if folder else []
 
 
 def _lines(found: list[str]) -> str:
@@ -116,14 +137,17 @@ def _conditions(settings: Settings, role: RoleProcess) -> list[str]:
 def _limits(settings: Settings, role: RoleProcess) -> list[str]:
     known = slot_of(settings, role)
     model = settings.tasks[role.task].models[known[0].model if known is not None else role.model]
-    high = int(model.memory_mb * _HIGH)
+    return _bounds(model.memory_mb, model.cpu_percent, 64)
+
+
+def _bounds(memory_mb: int, cpu_percent: int, tasks: int) -> list[str]:
     # Swap on a card would turn a model that is too large into a device that is too slow.
     return [
-        f"MemoryHigh={high}M",
-        f"MemoryMax={model.memory_mb}M",
+        f"MemoryHigh={int(memory_mb * _HIGH)}M",
+        f"MemoryMax={memory_mb}M",
         "MemorySwapMax=0",
-        f"CPUQuota={model.cpu_percent}%",
-        "TasksMax=64",
+        f"CPUQuota={cpu_percent}%",
+        f"TasksMax={tasks}",
     ]
 
 

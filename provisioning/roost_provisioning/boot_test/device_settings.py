@@ -91,6 +91,19 @@ def with_slow_desk(text: str) -> str:
     raise Malformed("The card's roost.toml has a desk in a way not understood here.", "Write it as a table: [desk]")
 
 
+def compacted(text: str) -> str:
+    """The same for a compact device (`compact = true`). Raises `Malformed`."""
+    if read(text).node.compact:
+        return text
+    line = "compact = true"
+    changed = re.sub(r"(?m)^\s*compact\s*=\s*false\b", line, text)
+    if changed == text:
+        changed = re.sub(r"(?m)^(\s*\[\s*node\s*\][^\n]*)$", rf"\1\n{line}", text)
+    if not read(changed).node.compact:
+        raise Malformed("The card's roost.toml has a node in a way not understood here.", f"Write below [node]: {line}")
+    return changed
+
+
 def roles(settings: Settings) -> frozenset[str]:
     """Who must be ready, by the names under which they are heard (see `heard`)."""
     return frozenset(f"{role.task}/{role.model}" if role.kind == "model" else role.name for role in plan(settings))

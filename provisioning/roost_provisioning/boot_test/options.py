@@ -23,6 +23,7 @@ class Options:
     card_gb: int = 4
     cut_after_s: float = 12.0
     patience: float = 1.0
+    compact: bool = False
     json: bool = False
     keep: Path | None = None
 
@@ -54,6 +55,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument(
         "--patience", type=float, default=default.patience, metavar="TIMES", help="wait so many times longer"
     )
+    parser.add_argument("--compact", action="store_true", help="with compact = true, whatever the card's settings say")
     parser.add_argument("--json", action="store_true", help="one report object on stdout; the story goes to stderr")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep console logs and the card in this new folder")
     given = parser.parse_args(arguments)
@@ -80,6 +82,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         card_gb=given.card,
         cut_after_s=given.cut_after,
         patience=given.patience,
+        compact=given.compact,
         json=given.json,
         keep=given.keep,
     )

@@ -110,6 +110,8 @@ class Story:
         if changed:
             self._tell.say(f"  rendered instead of a real camera: {', '.join(changed)}")
         text = device_settings.with_slow_desk(device_settings.with_operator(text, OPERATOR))
+        if self._options.compact:
+            text = device_settings.compacted(text)
         (self._folder / "roost.toml").write_text(text, encoding="utf-8")
         fleet.personalise(card.path, "--settings", self._folder / "roost.toml")
         card.add_file(card.linux[0], _SLOW_UNITS, _SLOWLY)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from capture_world import FILM, Device, Run
 
+from roost_edge.best_picture import worth_of
 from roost_edge.motion.settings import MotionSettings
 from roost_edge.motion.why import read
 from roost_edge.sources.test_scene import MovingSquare
@@ -24,6 +25,18 @@ def test_requests_and_the_motion_message_say_in_which_zone_it_is(device: Device,
             assert "feeder" in zones
 
     run(main())
+
+
+def test_each_request_says_what_its_picture_shows_and_a_cut_one_shows_less(device: Device, run: Run) -> None:
+    async def main() -> list[tuple[str, float]]:
+        async with device.others() as others, device.capture():
+            await others.until(lambda: others.count("finished") == 1 and others.count("open") == 0)
+            return [(request.tags["event"], worth_of(request.tags)) for request in others.requests]
+
+    asked = run(main())
+    for event in {event for event, _ in asked}:
+        burst = [worth for name, worth in asked if name == event]
+        assert 0 < burst[0] < max(burst)  # the first one shows a square that comes in at the rim
 
 
 def test_every_frame_of_the_film_has_its_reason_in_the_log_afterwards(device: Device, run: Run) -> None:

@@ -32,7 +32,7 @@ SETTINGS = AlertSettings(
 )
 
 
-def seen(number, label="buff_orpington", *, score=0.9, camera="nest", age_s=0, frame=None):
+def seen(number, label="buff_orpington", *, score=0.9, camera="nest", age_s=0, frame=None, worth=""):
     return ResultSeen(
         request_id=f"{number:032x}",
         task="henhouse",
@@ -42,6 +42,7 @@ def seen(number, label="buff_orpington", *, score=0.9, camera="nest", age_s=0, f
         at_ms=1_000_000 + number,
         age_ns=age_s * SECOND,
         frame=frame,
+        tags={"worth": worth} if worth else {},
     )
 
 
@@ -62,6 +63,27 @@ def test_a_first_result_begins_a_sighting_with_its_picture_and_everything_is_kep
     assert save == Save(new.sighting, f"{1:032x}")
     assert picture == Picture("nest", "buff_orpington", FRAME, f"{1:032x}")
     assert remember == Remember(f"{1:032x}")
+
+
+def test_of_pictures_that_are_as_sure_as_each_other_the_one_that_shows_most_is_shown():
+    core = Sightings(SETTINGS)
+    burst = [(1, 0.93, "0.4"), (2, 0.91, "1.8"), (3, 0.94, "1.1"), (4, 0.62, "9.9")]
+    shown = []
+    for number, score, worth in burst:
+        actions = core.handle(seen(number, score=score, worth=worth, frame=FRAME), now=number)
+        shown += [action.caused_by for action in actions if isinstance(action, Picture)]
+    assert shown == [f"{1:032x}", f"{2:032x}"]
+    (sighting,) = core.open
+    assert (sighting.best_request_id, sighting.score) == (f"{2:032x}", 0.91)
+
+
+@pytest.mark.parametrize("unreadable", ["much", "nan", "inf", "-3"])
+def test_a_worth_that_says_nothing_leaves_it_to_the_score(unreadable):
+    core = Sightings(SETTINGS)
+    core.handle(seen(1, score=0.91, frame=FRAME), now=0)
+    core.handle(seen(2, score=0.93, worth=unreadable, frame=FRAME), now=1)
+    core.handle(seen(3, score=0.92, worth=unreadable, frame=FRAME), now=2)
+    assert [one.best_request_id for one in core.open] == [f"{2:032x}"]
 
 
 def test_a_sighting_goes_on_with_updates_no_oftener_than_its_interval_and_ends_after_silence():

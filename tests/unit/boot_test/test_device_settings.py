@@ -6,6 +6,7 @@ from roost_broker.errors import Malformed
 from roost_edge.processes.plan import plan
 from roost_provisioning.boot_test.device_settings import (
     DOCTOR_S,
+    compacted,
     read,
     rendered,
     roles,
@@ -121,3 +122,18 @@ def test_a_desk_that_is_patient_already_stays_as_it_is() -> None:
 def test_a_desk_that_is_written_so_that_it_cannot_be_changed_is_refused() -> None:
     with pytest.raises(Malformed, match="desk in a way not understood"):
         with_slow_desk('desk = { "doctor_timeout_s" = 60 }\n' + CARD)
+
+
+@pytest.mark.parametrize("node", ["[node]\n", "[ node ]  # the henhouse's\n", "[node]\ncompact = false # for now\n"])
+def test_a_device_is_made_compact_and_keeps_the_rest(node: str) -> None:
+    before = CARD.replace("[node]\n", node)
+    after = read(compacted(before))
+    assert after.node.compact
+    assert (after.node.name, after.cameras) == ("coop", read(before).cameras)
+
+
+def test_a_compact_device_stays_as_it_is_and_one_that_cannot_be_made_so_is_refused() -> None:
+    text = compacted(CARD)
+    assert compacted(text) == text
+    with pytest.raises(Malformed, match="node in a way not understood"):
+        compacted(CARD.replace('[node]\nname = "coop"\n', 'node = { name = "coop" }\n'))

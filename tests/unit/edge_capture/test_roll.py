@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from roost_broker.clock import MS
-from roost_edge.capture.roll import Roll, worth
+from roost_edge.capture.roll import Roll
 from roost_edge.capture.settings import CaptureSettings
 from roost_edge.motion.detector import MotionVerdict
 from roost_edge.sources.frame import Frame
@@ -120,15 +120,3 @@ def test_a_disk_that_is_slow_costs_pictures_and_no_memory(tmp_path: Path) -> Non
     assert counts["roll-dropped"] == 100 - 32
     roll.write()
     assert len(names(tmp_path / EVENT)) == 32
-
-
-def test_larger_sharper_and_whole_is_better() -> None:
-    blurred = np.full((100, 100, 3), 90, np.uint8)
-    sharp = blurred.copy()
-    sharp[30:60:2, 30:60] = 200
-    assert worth(sharp, MOVING) > worth(blurred, MOVING)
-    larger = MotionVerdict(True, 0.3, (0.3, 0.3, 0.3, 0.3), "motion")
-    assert worth(sharp, larger) > worth(sharp, MOVING)
-    cut = MotionVerdict(True, 0.1, (0.0, 0.3, 0.3, 0.3), "motion")
-    whole = MotionVerdict(True, 0.1, (0.05, 0.3, 0.3, 0.3), "motion")
-    assert worth(blurred, whole) > worth(blurred, cut)

@@ -1,10 +1,12 @@
 from dataclasses import replace
 
-from feed_world import number, seen, settings
+from feed_world import FRAME, number, seen, settings
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roost_broker.clock import SECOND
+from roost_broker.messages import Answer, Input, Result
+from roost_edge.feed.reading import Seen, read_result
 from roost_edge.feed.sightings import Forget, Ignored, Post, Save, Sighting, Sightings
 
 
@@ -29,6 +31,31 @@ def test_the_best_picture_of_the_settling_time_is_posted_once_it_is_over() -> No
     assert posts(sightings.expire(10 * SECOND - 1)) == []
     (post,) = posts(sightings.expire(10 * SECOND))
     assert (post.seen.request_id, post.ordinal, post.sighting_id) == (number(2), 0, number(1))
+
+
+def test_of_pictures_that_are_as_sure_as_each_other_the_one_that_shows_most_is_posted() -> None:
+    sightings = core()
+    for at, (request, score, worth) in enumerate([(1, 0.93, 0.4), (2, 0.91, 1.8), (3, 0.94, 1.1), (4, 0.62, 9.9)]):
+        sightings.handle(replace(seen(request, score=score), worth=worth), at * SECOND)
+    (post,) = posts(sightings.expire(10 * SECOND))
+    assert post.seen.request_id == number(2)
+
+
+def test_what_a_picture_shows_is_read_from_the_tag_of_its_request() -> None:
+    result = Result(
+        timestamp=1_800_000_000_000,
+        message_id=number(1),
+        request_id=number(2),
+        cause="preferred",
+        answer=Answer(model="champion", version="1", label="hen", score=0.9),
+        elapsed_ms=12.0,
+        sla_ms=2_000,
+        tags={"camera": "nest", "worth": "1.8125"},
+        input=Input(frame=FRAME),
+    )
+    read = read_result(result, task="door", cameras=frozenset({"nest"}), wall_ns=1_800_000_000_000_000_000)
+    assert isinstance(read, Seen)
+    assert read.worth == 1.8125
 
 
 def test_without_a_settling_time_the_first_picture_is_posted_at_once() -> None:

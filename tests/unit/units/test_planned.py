@@ -7,7 +7,7 @@ from roost_broker.errors import Misuse
 from roost_edge.processes.named import every
 from roost_edge.processes.plan import KINDS, RoleProcess
 from roost_edge.settings.device import Settings
-from roost_edge.units.names import SHARED, TARGET, target_of, template_of, unit_for, unit_of
+from roost_edge.units.names import FLOCK_UNIT, SHARED, TARGET, target_of, template_of, unit_for, unit_of
 from roost_edge.units.planned import DROP_IN, SYSTEM, drop_in, planned
 from roost_edge.units.shipped import shipped
 
@@ -73,9 +73,37 @@ def test_on_a_compact_device_those_beside_the_flow_share_a_unit_and_each_keeps_i
     assert text.count("LoadCredential") == len(together)
 
 
+def test_on_a_compact_device_the_models_have_one_unit_with_their_passwords_folders_and_bounds_together() -> None:
+    device = settings(node={"name": "pi1", "data": "/var/lib/roost", "compact": True})
+    plan = planned(device, shipped())
+    flock = ("model-nest-champion", "model-nest-fast")
+    assert {unit_for(device, role(device, name)) for name in flock} == {FLOCK_UNIT}
+    assert ("roost-models.target", FLOCK_UNIT) in plan.wants
+    assert not any(wanted.startswith("roost-model@") for _, wanted in plan.wants)
+    text = plan.files[f"{SYSTEM}/{FLOCK_UNIT}.d/{DROP_IN}"]
+    for name in flock:
+        assert f"LoadCredential=mqtt-{name}:/etc/roost/broker/passwords/{name}\n" in text
+        assert f"StateDirectory=roost/internal-state/{name}\n" in text
+    assert "MemoryHigh=201M\nMemoryMax=224M\nMemorySwapMax=0\nCPUQuota=150%\nTasksMax=128\n" in text
+    assert "IPAddress" not in text
+
+
+def test_the_unit_of_a_flock_may_no_more_than_that_of_a_model() -> None:
+    texts = shipped()
+    rights = ("User=", "Group=", "IPAddress", "RestrictAddressFamilies=", "PrivateDevices=", "InaccessiblePaths=")
+    rights += ("MemoryDenyWriteExecute=", "CapabilityBoundingSet=", "SystemCallFilter=", "ReadWritePaths=", "Slice=")
+    model, flock = (
+        [line for line in texts[name].splitlines() if line.startswith(rights)]
+        for name in ("roost-model@.service", FLOCK_UNIT)
+    )
+    assert model
+    assert flock == model
+
+
 def test_unless_the_settings_say_so_every_role_has_a_unit_to_itself() -> None:
     plan = planned(settings(), shipped())
-    assert SHARED not in {unit for _, unit in plan.wants}
+    assert not {SHARED, FLOCK_UNIT} & {unit for _, unit in plan.wants}
+    assert f"{SYSTEM}/{FLOCK_UNIT}.d/{DROP_IN}" not in plan.files
     assert f"{SYSTEM}/{SHARED}.d/{DROP_IN}" not in plan.files
 
 
