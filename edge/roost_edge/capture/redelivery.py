@@ -6,7 +6,8 @@
    short: the others may not be back yet when we are, and a broker that forgot them takes a request for nobody.
 3. Nothing is published while the broker is away, nor while an earlier publication of the same request is on its way:
    the bus sends that one itself.
-4. At most `republish_at_once` repeated publications are on their way at a time. First ones are not held up by them.
+4. At most `republish_at_once` repeated publications are on their way at a time, who has waited longest first. First ones
+   are not held up by them.
 
 Not done here: bytes, topics, the log.
 """
@@ -117,9 +118,9 @@ class Redelivery:
             return ()
         free = self._settings.republish_at_once - self._repeats_on_their_way()
         actions: list[Action] = []
-        for request_id, entry in self._open.items():
-            if entry.on_its_way or now < entry.due_ns:
-                continue
+        due = [(name, entry) for name, entry in self._open.items() if not entry.on_its_way and now >= entry.due_ns]
+        # Who has waited longest is first: in the order of the log the first few would be asked again and again.
+        for request_id, entry in sorted(due, key=lambda one: one[1].due_ns):
             if entry.attempts:
                 if free <= 0:
                     continue

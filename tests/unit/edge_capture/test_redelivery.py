@@ -141,6 +141,22 @@ def test_events_about_unknown_requests_change_nothing() -> None:
     assert len(core) == 0
 
 
+def test_when_only_some_may_be_asked_again_at_once_none_waits_behind_those_that_were_asked_before() -> None:
+    core = connected()
+    for name in "abcde":
+        core.handle(Accepted(name), 0)
+        core.handle(PublicationEnded(name), 0)
+    core.handle(LinkChanged(up=False), 1 * SECOND)
+    on_way = [one.request_id for one in core.handle(LinkChanged(up=True), 2 * SECOND) if isinstance(one, Publish)]
+    asked = set(on_way)
+    for now in (3 * SECOND, 4 * SECOND, 5 * SECOND):
+        ended, on_way = on_way, []
+        for name in ended:
+            on_way += [one.request_id for one in core.handle(PublicationEnded(name), now) if isinstance(one, Publish)]
+        asked.update(on_way)
+    assert asked == set("abcde")
+
+
 names = st.sampled_from("abcde")
 events = st.one_of(
     st.builds(Accepted, names),
