@@ -6,8 +6,8 @@
    short: the others may not be back yet when we are, and a broker that forgot them takes a request for nobody.
 3. Nothing is published while the broker is away, nor while an earlier publication of the same request is on its way:
    the bus sends that one itself.
-4. At most `republish_at_once` repeated publications are on their way at a time, who has waited longest first. First ones
-   are not held up by them.
+4. At most `republish_at_once` repeated publications are on their way at a time, who has waited longest first. First
+   ones are not held up by them.
 
 Not done here: bytes, topics, the log.
 """

@@ -72,7 +72,7 @@ def _camera(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgemen
 
 
 def _device(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
-    """A step of the device that is stranger than everything else: what models took may have come of it, not the reverse."""
+    """A step of the device that is stranger than all else: what models took may have come of it, not the reverse."""
     device = by.get("device", [])
     if not device or next(iter(by)) != "device":
         return None
