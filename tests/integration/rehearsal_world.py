@@ -152,7 +152,7 @@ class Henhouse:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait; the bound is a guard against hanging. A role that ended says why."""
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(1200):
             while not condition():
                 for _, running in self._stops.values():
                     if running.done():

@@ -16,6 +16,7 @@ CHAMPION, CANARY = signal("model", "champion"), signal("canary", "canary")
 BRIGHTNESS, FRAMES = signal("input", "frame.brightness", "input"), signal("camera", "nest", "rate")
 CLOCK, LINK, DOOR = signal("clock", kind="health"), signal("link", kind="missing"), signal("state", "door", "input")
 SEEN = signal("task", "requests", "rate")
+SLOW, CANARY_SLOW = signal("model", "champion", "latency"), signal("canary", "canary", "latency")
 
 
 def verdict(moved: list[tuple[Signal, int]], quiet: list[Signal]) -> str:
@@ -44,6 +45,15 @@ def verdict(moved: list[tuple[Signal, int]], quiet: list[Signal]) -> str:
         ([(signal("device", "memory", "health"), 0)], [CHAMPION], "unknown"),
         ([(signal("device", "store", "latency"), 0), (CHAMPION, 0), (CANARY, 0)], [], "unknown"),
         ([(CHAMPION, 0), (signal("device", "store", "latency"), 0)], [CANARY], "model"),
+        ([(CHAMPION, 0), (CANARY_SLOW, 0)], [CANARY], "model"),  # how long it takes says nothing of what it sees
+        ([(CHAMPION, 0)], [CANARY_SLOW], "unknown"),
+        ([(CHAMPION, 0)], [signal("model", "fast", "latency")], "unknown"),
+        ([(CANARY_SLOW, 0)], [CANARY, CHAMPION, SLOW], "unknown"),
+        ([(SLOW, 0), (CANARY_SLOW, 0)], [CANARY, CHAMPION, signal("model", "fast", "latency")], "unknown"),
+        ([(SLOW, 0)], [CANARY, CHAMPION, CANARY_SLOW], "model"),
+        ([(SLOW, 0)], [CANARY, CHAMPION], "unknown"),
+        ([(SEEN, 0), (SLOW, 0), (CANARY_SLOW, 0)], [CANARY, CHAMPION], "world"),
+        ([(SLOW, 0), (BRIGHTNESS, 120)], [CANARY, CHAMPION, CANARY_SLOW], "camera"),
         ([], [], "unknown"),
     ],
 )
@@ -76,3 +86,12 @@ def test_a_roll_out_step_shortly_before_is_among_the_reasons_when_it_is_about_wh
 def test_a_crowd_is_named_in_part() -> None:
     crowd = [Mover(signal("model", f"m{number}"), 0) for number in range(9)]
     assert "and 5 more" in judge(crowd, [CANARY]).reasons[0]
+
+
+def test_what_only_tells_how_a_model_works_has_a_sentence_of_its_own() -> None:
+    (reason,) = judge([Mover(SLOW, 0)], [CANARY, CHAMPION, CANARY_SLOW]).reasons
+    assert reason.startswith("Only how champion works has changed (henhouse/latency/champion), not what it says")
+    assert "henhouse/latency/canary" in reason
+    (reason,) = judge([Mover(SLOW, 0), Mover(CANARY_SLOW, 0)], [CANARY, CHAMPION]).reasons
+    assert reason.startswith("Only how canary and champion work has changed")
+    assert "the device" in reason

@@ -5,6 +5,9 @@ the canary did not, the model changed; when both moved, the world did. Before th
 the chain is asked: a clock that stepped makes every duration strange, a link that lost messages makes everything late,
 and a camera that was smeared changes its figures before any model speaks.
 
+Only what models and canary say of what they see is evidence between model and world: scores, shapes, agreement. How
+long they take says something of the device they share, or of the one process.
+
 The rules are tried in this order, and the first that fits gives the verdict; the reasons name the signals.
 """
 
@@ -17,6 +20,7 @@ from roost_rendezvous.analytics.reading import Signal, Subject
 SAME_TIME_NS = 15 * 60_000_000_000
 """Monitors have windows; what began within so long of each other began at the same time."""
 _NAMED = 4
+_SEEING = frozenset({"score", "shape", "agreement", "input"})
 
 
 class Mover(NamedTuple):
@@ -38,7 +42,7 @@ def judge(moved: Sequence[Mover], quiet: Sequence[Signal], markers: Sequence[Mar
     by: dict[Subject, list[Mover]] = {}  # in the order of the strangest of each
     for mover in moved:
         by.setdefault(mover.signal.subject, []).append(mover)
-    for rule in (_clock, _link, _camera, _device, _models, _without_models):
+    for rule in (_clock, _link, _camera, _device, _models, _at_work, _without_models):
         found = rule(by, quiet)
         if found is not None:
             return Judgement(found.verdict, found.reasons + _purpose(found.verdict, by, markers))
@@ -59,7 +63,7 @@ def _link(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement 
 
 def _camera(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
     eyes = by.get("camera", []) + by.get("input", [])
-    models = by.get("model", []) + by.get("canary", [])
+    models = _seeing(by.get("model", []) + by.get("canary", []))
     if not eyes:
         return None
     first = min(mover.since for mover in eyes)
@@ -82,8 +86,8 @@ def _device(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgemen
 
 
 def _models(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
-    models, canary = by.get("model", []), by.get("canary", [])
-    witness = [signal for signal in quiet if signal.subject == "canary"]
+    models, canary = _seeing(by.get("model", [])), _seeing(by.get("canary", []))
+    witness = [signal for signal in quiet if signal.subject == "canary" and _sees(signal)]
     if models and canary:
         return Judgement("world", (f"The canary moved too ({_names(canary)}): it never changes, so the world did.",))
     if canary:
@@ -98,13 +102,40 @@ def _models(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgemen
     if witness:
         said = f"{named} moved ({_names(models)}) and the canary, which sees the same, did not ({witness[0].name})."
         return Judgement("model", (said,))
-    others = sorted({signal.of for signal in quiet if signal.subject == "model" and signal.of} - set(who))
+    others = sorted({one.of for one in quiet if one.subject == "model" and one.of and _sees(one)} - set(who))
     if others:
         said = f"{named} moved ({_names(models)}) and {' and '.join(others[:_NAMED])} did not."
         return Judgement("model", (said, "No canary is known for long enough to be a better witness."))
     return Judgement(
         "unknown", (f"{named} moved ({_names(models)}); without a canary nobody can say whether the world did.",)
     )
+
+
+def _at_work(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
+    """What models and canary say is as usual; how long they take, or what they need, is not."""
+    work = by.get("model", []) + by.get("canary", [])
+    if not work:
+        return None
+    who = sorted({mover.signal.of for mover in work if mover.signal.of})
+    comes_in = [mover for mover in by.get("task", []) + by.get("state", []) if mover.signal.kind in ("rate", "input")]
+    if len(who) > 1 and comes_in:
+        return None  # there is more or less to do, for all of them
+    kinds = {mover.signal.kind for mover in work}
+    same = [one for one in quiet if one.subject in ("model", "canary") and one.kind in kinds and one.of not in who]
+    verb, they = ("works", "it says") if len(who) == 1 else ("work", "they say")
+    said = f"Only how {' and '.join(who[:_NAMED]) or 'models'} {verb} has changed ({_names(work)}), not what {they}"
+    if len(who) == 1 and same and by.get("model"):
+        return Judgement("model", (f"{said}; how {same[0].of} does has not ({same[0].name}).",))
+    return Judgement("unknown", (f"{said}; it may be the device, and says nothing of the world.",))
+
+
+def _seeing(movers: list[Mover]) -> list[Mover]:
+    return [mover for mover in movers if _sees(mover.signal)]
+
+
+def _sees(signal: Signal) -> bool:
+    """Of a model's or canary's signal: whether it tells of what was seen. How long it took, or its memory, does not."""
+    return signal.kind in _SEEING
 
 
 def _without_models(by: dict[Subject, list[Mover]], quiet: Sequence[Signal]) -> Judgement | None:
