@@ -3,51 +3,32 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from device_folder import write_bundle, write_pictures, write_schedule, write_settings
+from compact_world import running, write_compact
 from process_end import ended_within
 
 from roost_broker.bus import Delivery
-from roost_broker.clock import MS, SECOND
 from roost_broker.messages import RoleState, decode
 from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_edge.processes.own_process import only_one
-from roost_edge.processes.restart import RestartPolicy
 from roost_edge.processes.supervisor import Supervisor
 from roost_edge.processes.together import ASIDE
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 
 NODE = "compact"
-QUICK = RestartPolicy(first_ns=20 * MS, ceiling_ns=SECOND, healthy_ns=10 * SECOND, jitter=0.5)
 BESIDE = ("decoy-henhouse", "monitor", "alerts", "desk")
 
 
 @pytest.fixture
 def settings(tmp_path: Path, own_mosquitto: PrivateBroker) -> Path:
-    write_bundle(tmp_path, "bright")
-    write_schedule(tmp_path, "bright")
-    write_pictures(tmp_path, 10, 240)
-    path = write_settings(tmp_path, node=NODE, port=own_mosquitto.port, bundles={"bright": "bright"})
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("[node]\n", "[node]\ncompact = true\n", 1), encoding="utf-8")
-    return path
-
-
-@asynccontextmanager
-async def running(settings: Path, *, settle_s: float = 30) -> AsyncIterator[Supervisor]:
-    supervisor = Supervisor(settings, policy=QUICK)
-    try:
-        await supervisor.start(settle_s=settle_s)
-        yield supervisor
-    finally:
-        await supervisor.stop()
+    return write_compact(tmp_path, ("bright",), node=NODE, port=own_mosquitto.port)
 
 
 class States:

@@ -9,23 +9,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from device_folder import TASK, write_bundle, write_pictures, write_schedule, write_settings
+from compact_world import running, write_compact
+from device_folder import TASK
 from process_end import ended_within
 
 from roost_broker.bus import Delivery
-from roost_broker.clock import MS, SECOND
 from roost_broker.errors import Misuse
 from roost_broker.messages import ModelState, decode
 from roost_broker.mosquitto import PrivateBroker
 from roost_broker.mqtt import MqttBus
 from roost_edge.processes.own_process import holder
-from roost_edge.processes.restart import RestartPolicy
 from roost_edge.processes.supervisor import Supervisor
 from roost_edge.processes.together import FLOCK
 from roost_edge.settings import loading
@@ -34,7 +32,6 @@ from roost_models.bundle.writing import seal
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
 
 NODE = "flock"
-QUICK = RestartPolicy(first_ns=20 * MS, ceiling_ns=SECOND, healthy_ns=10 * SECOND, jitter=0.5)
 MODELS = ("bright", "dim")
 ROLES = tuple(f"model-{TASK}-{name}" for name in MODELS)
 PATIENCE_S = 120
@@ -42,24 +39,7 @@ PATIENCE_S = 120
 
 @pytest.fixture
 def settings(tmp_path: Path, own_mosquitto: PrivateBroker) -> Path:
-    write_schedule(tmp_path, *MODELS)
-    write_pictures(tmp_path, 10, 240)
-    for name in MODELS:
-        write_bundle(tmp_path, name)
-    path = write_settings(tmp_path, node=NODE, port=own_mosquitto.port, bundles={name: name for name in MODELS})
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("[node]\n", "[node]\ncompact = true\n", 1), encoding="utf-8")
-    return path
-
-
-@asynccontextmanager
-async def running(settings: Path, *, settle_s: float = 60) -> AsyncIterator[Supervisor]:
-    supervisor = Supervisor(settings, policy=QUICK)
-    try:
-        await supervisor.start(settle_s=settle_s)
-        yield supervisor
-    finally:
-        await supervisor.stop()
+    return write_compact(tmp_path, MODELS, node=NODE, port=own_mosquitto.port)
 
 
 class States:

@@ -1,8 +1,6 @@
 """P5 on a real medium that is full: a small tmpfs. Pictures give way, the newest last; no record is lost."""
 
 import contextlib
-import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +9,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 import pytest
+from small_medium import small_medium
 
 from roost_broker.clock import SystemClock
 from roost_broker.frames import FrameStore
@@ -37,19 +36,8 @@ FLOOR = 5
 
 @pytest.fixture
 def card(tmp_path: Path) -> Iterator[Path]:
-    """A medium of its own, as small as cards never are."""
-    if os.geteuid() != 0:
-        pytest.skip("Only root can mount a small tmpfs to fill.")
-    folder = tmp_path / "card"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={CARD_MB}m", "tmpfs", str(folder)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"A tmpfs cannot be mounted here: {mounted.stderr.strip()}")
-    try:
+    with small_medium(tmp_path / "card", CARD_MB) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @dataclass

@@ -5,14 +5,13 @@ somebody else fills, and what was promised to the camera holds for all of them t
 """
 
 import contextlib
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 from requester import Requester
+from small_medium import small_medium
 from whole_device import CAPTURE, SLA_MS, TASK, Observer, judge_camera, make
 
 from roost_broker.mosquitto import PrivateBroker
@@ -27,19 +26,8 @@ DECOY = f"decoy-{TASK}"
 
 @pytest.fixture
 def card(tmp_path: Path) -> Iterator[Path]:
-    """A medium of its own, as small as cards never are."""
-    if os.geteuid() != 0:
-        pytest.skip("Only root can mount a small tmpfs to fill.")
-    folder = tmp_path / "card"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={CARD_MB}m", "tmpfs", str(folder)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"A tmpfs cannot be mounted here: {mounted.stderr.strip()}")
-    try:
+    with small_medium(tmp_path / "card", CARD_MB) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(file: Path) -> None:
