@@ -70,6 +70,8 @@ _SELDOM_MS = 3_600_000
 
 _BEHIND = 5
 """Pictures."""
+_GUARD_S = 600
+"""Against hanging: it is no expectation."""
 
 
 class Shown(NamedTuple):
@@ -152,7 +154,7 @@ class Henhouse:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait; the bound is a guard against hanging. A role that ended says why."""
-        async with asyncio.timeout(1200):
+        async with asyncio.timeout(_GUARD_S):
             while not condition():
                 for _, running in self._stops.values():
                     if running.done():
@@ -178,9 +180,17 @@ class Henhouse:
         await self._handled(self._number - _BEHIND)
 
     async def rest(self) -> None:
-        """Until the monitor has handled all of it, and looked."""
+        """Until the monitor has handled all of it, and looked.
+
+        Time goes on meanwhile, by seconds: what reaches the monitor after the step is a backlog to it for so long.
+        """
         self.clock.advance(EVERY_NS)
-        await self._handled(self._number)
+        async with asyncio.timeout(_GUARD_S):
+            while self._monitor.get("watch-rows", 0) < self._number:
+                self._news.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), 0.5)
+                self.clock.advance(4 * SECOND)
 
     async def _handled(self, requests: int) -> None:
         await self.until(lambda: self._monitor.get("watch-rows", 0) >= requests)

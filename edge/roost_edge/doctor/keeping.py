@@ -22,7 +22,9 @@ def store(patient: Patient) -> Verdict:
     """The retained state of the store: fresh, and without alarms."""
     said = patient.seen().store
     if said is None:
-        return fail("Nobody has said how the store stands.", "The role desk watches it: is it well? roost doctor roles")
+        return fail(
+            "Nobody has said how the store stands.", "The role desk watches it: is it well? roost doctor --only roles"
+        )
     age_s = max(0, patient.clock.wall_ns() // MS - said.timestamp) // 1000
     facts: Facts = {"ageS": age_s, "alarms": len(said.alarms)}
     if said.free_bytes is not None:

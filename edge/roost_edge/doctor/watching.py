@@ -15,7 +15,7 @@ def analytics(patient: Patient) -> Verdict:
     if not said:
         return warn(
             "Nobody has said what is normal here, and what is strange.",
-            "The role monitor learns it: is it well? roost doctor roles",
+            "The role monitor learns it: is it well? roost doctor --only roles",
         )
     whole = said.get("") or next(iter(said.values()))
     days = max(0, patient.clock.wall_ns() // MS - whole.watched_since) / _DAY_MS if whole.watched_since else 0.0

@@ -161,7 +161,7 @@ class Monitor:
             raise
 
     async def _work(self, stop: asyncio.Event) -> None:
-        said: Counter[str] = Counter()
+        said: dict[str, int] = {}
         pause = self._settings.flush_ms / 1000
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
@@ -169,8 +169,8 @@ class Monitor:
             self.traces.expire()
             if self._thread is not None:
                 await self.traces.write(self._thread)
-            if self.counts != said:
-                said = Counter(self.counts)
+            if dict(self.counts) != said:  # as a dict: a Counter takes a new name with 0 for no news
+                said = dict(self.counts)
                 self._presence.publish()
 
     async def _last_writes(self, thread: Worker, watching: "asyncio.Task[None]") -> None:

@@ -38,9 +38,9 @@ def test_an_answered_request_is_asked_again_until_the_gateway_has_it(device: Dev
         async with device.others() as others, device.capture(max_requests=1, forwarded=True, **QUICK):
             await others.until(lambda: others.count("answered") == 1 and others.count("open") == 0)
             assert others.count("unforwarded") == 1
-            assert len(others.requests) == 1  # a gateway that is off is not waited for
-            await gateway_says_it_is_ready(others, lambda: len(others.requests) >= 2)
-            assert others.requests[1].request_id == others.requests[0].request_id
+            asked = len(others.requests)  # a gateway that is off is not waited for; a slow answer is
+            await gateway_says_it_is_ready(others, lambda: len(others.requests) > asked)
+            assert len({one.request_id for one in others.requests}) == 1
             gateway_has(others, others.requests[0])
             await others.until(lambda: others.count("unforwarded") == 0)
 

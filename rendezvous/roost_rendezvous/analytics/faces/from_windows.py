@@ -176,6 +176,7 @@ class _Task:
                 versions=tuple(sorted({one.version for one in self._known if one.model == name and one.version}))[-10:],
                 asked=round(times.count),
                 answered=round(times.count),
+                official=None,
                 half_ms=half,
                 slow_ms=slow,
                 slowest_ms=slowest,

@@ -151,7 +151,7 @@ class TaskRows:
             first_half=histogram(first) if first.count else None,
             second_half=histogram(second) if second.count else None,
             deadline_ms=self._deadlines.most_common(1)[0][0] if self._deadlines else 0,
-            models=tuple(sorted((self._line(name) for name in self._models), key=lambda one: -one.official)),
+            models=tuple(sorted((self._line(name) for name in self._models), key=lambda one: -(one.official or 0))),
             labels=dict(self._labels.most_common()),
             scores=tuple(self._bands(label) for label in self._scored(shown)),
             halves=tuple(one for label in self._scored(shown)[:_HALVES_SHOWN] if (one := self._half_by_half(label))),

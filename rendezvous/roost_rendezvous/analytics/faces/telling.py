@@ -111,7 +111,7 @@ def model_line(model: ModelLine) -> tuple[str, ...]:
     return (
         f"{model.model}{versions}",
         f"{model.answered:,} of {model.asked:,}",
-        f"{model.official:,}",
+        "–" if model.official is None else f"{model.official:,}",
         ", ".join(silent) or "none",
         " / ".join(times),
         f"{per_cent(model.agrees)} of {model.compared:,}" if model.agrees is not None else "",

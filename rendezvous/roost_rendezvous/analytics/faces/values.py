@@ -82,7 +82,8 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
     declined: int = 0
     late: int = 0
     absent: int = 0
-    official: int = 0
+    official: int | None = 0
+    """None: the source does not know whose answers were official."""
     half_ms: float | None = None
     """Median from the request's issue to the answer; then the slowest twentieth and hundredth."""
     slow_ms: float | None = None

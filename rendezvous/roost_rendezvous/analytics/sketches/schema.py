@@ -46,7 +46,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise PeerError(
             f"There are no sketches at {path}.",
-            "They come with the role `monitor`, ten minutes after its start; `roost up` runs all roles.",
+            "The role `monitor` writes them, at most half an hour after its start; `roost up` runs all roles.",
         )
     db: sqlite3.Connection | None = None
     try:
