@@ -7,6 +7,7 @@ from pathlib import Path
 from monitor_world import NEST, World
 
 from roost_broker.messages import Alarms, decode
+from roost_rendezvous.analytics.watch.settings import AnalyticsSettings
 from roost_rendezvous.monitor.journal import Journal, rows_of, unpacked
 
 
@@ -108,3 +109,22 @@ def test_a_journal_that_is_none_any_more_is_set_aside(tmp_path: Path) -> None:
     assert journal.saved() is None
     journal.close()
     assert path.with_suffix(".damaged").exists()
+
+
+def test_a_broker_that_forgot_everything_is_told_the_list_of_alarms_again(tmp_path: Path) -> None:
+    world = World(tmp_path, settings=AnalyticsSettings(settle_ms=100, look_s=3600))
+
+    def told() -> bool:
+        return any(isinstance(one, Alarms) for one in world.heard)
+
+    async def story() -> None:
+        await world.until(told)
+        world.heard.clear()
+        world.broker.restart(forget=True)
+        assert world.broker.retained(NEST.alarms) is None
+        await world.until(told)
+
+    async def main() -> None:
+        await world.monitored(story, 1)
+
+    world.run(main)

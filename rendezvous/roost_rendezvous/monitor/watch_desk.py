@@ -243,6 +243,8 @@ class WatchDesk:
     def _connected(self, up: bool) -> None:
         if up and self._steady is not None:
             self._behind_until = self._steady.now(self._clock.monotonic_ns()) + _DRAIN_NS
+            self._telling.forget()
+            self._working.say_again()
 
     # -- the card ----------------------------------------------------------------------------------------------------
 

@@ -72,6 +72,10 @@ class Telling:
         self._counts[f"watch-{one.step}"] += 1
         self._publish(self._topics(one.episode.task)[1], encode(changed(one.step, one.episode, self._header())))
 
+    def forget(self) -> None:
+        """A broker that was away may have lost what it retained: the next lists are published whatever they say."""
+        self._published.clear()
+
     def lists(self, overviews: "Mapping[str, Overview]") -> None:
         """The retained list of each task and of the device, where something changed beside the time."""
         for task, overview in overviews.items():

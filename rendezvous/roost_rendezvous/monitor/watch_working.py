@@ -97,6 +97,11 @@ class Working:
         self._counts["watch-behind"] = self.behind
         self._work.set()
 
+    def say_again(self) -> None:
+        """The overviews are wanted though nothing has changed."""
+        self._changed = True
+        self._work.set()
+
     def ask(self, work: "Callable[[Watching], T]") -> "asyncio.Future[T] | None":
         """Ask the core; None: there is none yet."""
         return self._handling.ask(work) if self._begun else None
