@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from roost_broker.durable import write_durably
+from roost_broker.enumeration import first_of
 
 DAY_MS = 86_400_000
 _MAX_BYTES = 20_000_000
@@ -93,11 +94,14 @@ def told(found: KeptFeatures, now_ms: int) -> str:
         return f"{head}: not enough history: {found.why_not}"
     said = []
     if found.dead:
-        said.append(f"no score depended on {_names(found.dead)}")
+        said.append(f"no score depended on {first_of(found.dead, _NAMED)}")
     if found.same:
-        said.append("the same is said by " + _names([f"{one} and {other} (r {r:.2f})" for one, other, r in found.same]))
+        said.append(
+            "the same is said by "
+            + first_of([f"{one} and {other} (r {r:.2f})" for one, other, r in found.same], _NAMED)
+        )
     if found.follows:
-        said.append(f"{_names(found.follows)} follow{'s' if len(found.follows) == 1 else ''} from the others")
+        said.append(f"{first_of(found.follows, _NAMED)} follow{'s' if len(found.follows) == 1 else ''} from the others")
     return f"{head}, {found.requests:,} requests: {'; '.join(said) or 'every input that varies changes scores'}."
 
 
@@ -107,11 +111,6 @@ def age(then_ms: int, now_ms: int) -> str:
     if hours < 0:
         return "the clock was ahead"
     return f"{hours} h ago" if hours < 48 else f"{hours // 24} days ago"
-
-
-def _names(found: list[str]) -> str:
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(found[:_NAMED]) + more
 
 
 def _read(path: Path) -> KeptFeatures | None:

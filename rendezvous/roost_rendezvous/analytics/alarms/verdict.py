@@ -14,6 +14,7 @@ The rules are tried in this order, and the first that fits gives the verdict; th
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from roost_broker.enumeration import first_of
 from roost_rendezvous.analytics.alarms.episode import Marker, Verdict
 from roost_rendezvous.analytics.reading import Signal, Subject
 
@@ -163,5 +164,4 @@ def _purpose(verdict: Verdict, by: dict[Subject, list[Mover]], markers: Sequence
 
 def _names(movers: Sequence[Mover]) -> str:
     names = list(dict.fromkeys(mover.signal.name for mover in movers))
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return first_of(names, _NAMED)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from roost_broker.enumeration import first_of
 from roost_rendezvous.analytics.features.capacity import CapacitySettings, Neighbour, capacity
 from roost_rendezvous.analytics.rows import Row
 
@@ -58,12 +59,10 @@ def told(known: Neighbours) -> Iterator[str]:
         yield f"No model is slower while another one is at work ({looked} looked at)."
     if known.inseparable:
         pairs = sorted({tuple(sorted(pair)) for pair in known.inseparable})
-        named = ", ".join(" and ".join(pair) for pair in pairs[:_NAMED])
-        more = f" and {len(pairs) - _NAMED} more pairs" if len(pairs) > _NAMED else ""
-        yield f"Always or never at work at the same time, so it cannot be told: {named}{more}."
+        named = first_of([" and ".join(pair) for pair in pairs], _NAMED, "more pairs")
+        yield f"Always or never at work at the same time, so it cannot be told: {named}."
     if known.too_few:
-        named = ", ".join(known.too_few[:_NAMED])
-        more = f" and {len(known.too_few) - _NAMED} more" if len(known.too_few) > _NAMED else ""
-        yield f"Not enough history, fewer than {known.least} computations: {named}{more}."
+        named = first_of(known.too_few, _NAMED)
+        yield f"Not enough history, fewer than {known.least} computations: {named}."
     if not (known.compared or known.inseparable or known.too_few):
         yield "Not enough history: there are no two models that say how long they compute."

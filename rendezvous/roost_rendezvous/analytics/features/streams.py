@@ -15,6 +15,7 @@ import msgspec
 
 from roost_broker.access_rules import Rights
 from roost_broker.catalogue import TopicEntry
+from roost_broker.enumeration import first_of
 from roost_broker.schemas import schema_name
 from roost_broker.topics import matches, overlap, without_share
 
@@ -190,9 +191,10 @@ def undeclared(found: Iterable[Stream], rights: Rights, seen: Iterable[Subscript
         if not streams_hit:
             continue
         known = one.user in rights
-        shown = ", ".join(streams_hit[:3]) + (f" and {len(streams_hit) - 3} more" if len(streams_hit) > 3 else "")
         who = "asks for" if known else "is no user of the settings, and asks for"
-        findings.setdefault((one.user or one.client, f"{who} {one.topic} (it touches {shown})"), []).append(one.client)
+        findings.setdefault(
+            (one.user or one.client, f"{who} {one.topic} (it touches {first_of(streams_hit, 3)})"), []
+        ).append(one.client)
     remedy = "Nothing is handed to it. Give it the right in [mosquitto.programs], or stop it."
     return [Finding(about=user, problem=problem, remedy=remedy) for user, problem in sorted(findings)]
 

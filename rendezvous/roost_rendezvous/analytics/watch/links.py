@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from roost_broker.enumeration import first_of
 from roost_rendezvous.analytics.reading import Reading, Signal
 from roost_rendezvous.analytics.watch.observed import Standing
 
@@ -108,6 +109,5 @@ def _sentence(link: str, whose: list[str]) -> str:
     if not whose:
         return f"{_SAID[link]} held for an hour"
     names = list(dict.fromkeys(whose))
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     times = "once" if len(whose) == 1 else f"{len(whose)} times"
-    return f"{_SAID[link]} was lost {times} in the last hour ({', '.join(names[:_NAMED])}{more})"
+    return f"{_SAID[link]} was lost {times} in the last hour ({first_of(names, _NAMED)})"
