@@ -37,13 +37,12 @@ def alarms(frame: Frame, lists: Mapping[str, Alarms], said: Answer | None, now_m
     start = min([now_ms - 7 * _DAY_MS, *(one.opened // MS for one in episodes)]) * MS
     marks = {(mark.at, mark.text): Marker(at=mark.at, text=mark.text) for one in episodes for mark in one.markers}
     waits = catching_up(said) if said is not None else ""
+    learning = None if episodes else _learning(lists)
     return joined(
         el("h2", "Alarms"),
         el("p", waits, class_="note") if waits else None,
-        _learning(lists) if not episodes else None,
-        alarms_plot(episodes, start, now_ms * MS, zone, marks=list(marks.values()))
-        if episodes or not _learning(lists)
-        else None,
+        learning,
+        alarms_plot(episodes, start, now_ms * MS, zone, marks=list(marks.values())) if learning is None else None,
         el("ol", (_episode(frame, one, zone) for one in episodes), class_="races") if episodes else None,
         may_not(frame) if any(one.state == "open" for one in episodes) and not frame.form else None,
         _able(lists),
