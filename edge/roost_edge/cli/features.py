@@ -52,12 +52,8 @@ def features(
     import time
 
     from roost_broker.durable import write_durably
-    from roost_edge.cli.reporter import reporting
-    from roost_models.archive.cases import open_cases
-    from roost_models.assessment.leaving_out import inputs_report
+    from roost_edge.cli.features_asked import asked_again
     from roost_models.bundle.opening import open_bundle
-    from roost_models.inference.predictor import load_predictor
-    from roost_rendezvous.analytics.features.leave_out import LeaveOutSettings
 
     if keep is not None and every_days and keep.exists():
         days = (time.time() - keep.stat().st_mtime) / _DAY_S
@@ -65,20 +61,7 @@ def features(
             output.say(f"{keep} is {days:.1f} days old; a new one is due after {every_days:g}.")
             return
     opened = open_bundle(bundle)
-    source = open_cases(archive)
-    try:
-        with reporting(f"Leaving out, {opened.manifest.name}") as progress:
-            cases = list(source.cases(task=task or archive.name))[-requests:]
-            report = inputs_report(
-                cases,
-                load_predictor(opened),
-                source.frames,
-                (opened.digest, opened.manifest.name, opened.manifest.version),
-                LeaveOutSettings(rows=requests, rounds=rounds),
-                progress.progress,
-            )
-    finally:
-        source.close()
+    report = asked_again(archive, task or archive.name, opened, opened.manifest.name, requests=requests, rounds=rounds)
     if keep is not None:
         import msgspec
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from roost_broker.errors import Misuse, RoostError
 from roost_broker.printable import printable
 from roost_edge.cli import output
+from roost_edge.cli.features_asked import asked_again
 from roost_edge.feature_reports import FeatureReports, KeptFeatures, due, told
 from roost_edge.processes.plan import RoleProcess, plan
 from roost_edge.settings.device import Settings
 
 if TYPE_CHECKING:
-    from roost_models.assessment.leaving_out import InputReport
     from roost_models.bundle.folder import Bundle
 
 
@@ -72,7 +72,8 @@ def _kept(
         "made_at_ms": now,
     }
     try:
-        report = asked_again(settings, role, bundle, requests=requests, rounds=rounds)
+        archive = settings.layout.archive(role.task)
+        report = asked_again(archive, role.task, bundle, role.model, requests=requests, rounds=rounds)
     except Misuse as error:  # an archive that is still empty, requests whose pictures are gone
         return KeptFeatures(**about, requests=0, why_not=error.problem)  # type: ignore[arg-type]  # a table of fields
     return KeptFeatures(
@@ -83,30 +84,3 @@ def _kept(
         follows=list(dict.fromkeys(variable(one.column) for one in report.collinear.explained)),
         report=report,
     )
-
-
-def asked_again(
-    settings: Settings, role: RoleProcess, bundle: "Bundle", *, requests: int, rounds: int
-) -> "InputReport":
-    """The newest archived requests of the model's task, with every variable left out in turn. Raises `Misuse`."""
-    from collections import deque
-
-    from roost_edge.cli.reporter import reporting
-    from roost_models.archive.cases import open_cases
-    from roost_models.assessment.leaving_out import inputs_report
-    from roost_models.inference.predictor import load_predictor
-    from roost_rendezvous.analytics.features.leave_out import LeaveOutSettings
-
-    source = open_cases(settings.layout.archive(role.task))
-    try:
-        with reporting(f"Leaving out, {role.model}") as progress:
-            return inputs_report(
-                deque(source.cases(task=role.task), maxlen=requests),
-                load_predictor(bundle),
-                source.frames,
-                (bundle.digest, bundle.manifest.name, bundle.manifest.version),
-                LeaveOutSettings(rows=requests, rounds=rounds),
-                progress.progress,
-            )
-    finally:
-        source.close()
