@@ -6,7 +6,8 @@ systemd's MemoryMax. A group of processes with a bound in common (cgroup) is sys
 """
 
 import resource
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -72,13 +73,21 @@ class Bounded:
         bound_memory(pid)
 
 
+@asynccontextmanager
+async def leaking(
+    folder: Path, broker: PrivateBroker
+) -> AsyncIterator[tuple[Supervisor, Bounded, Requester, Observer]]:
+    """A whole device whose champion leaks and is bounded, and somebody who asks it and somebody who watches it."""
+    device = make(folder, broker, champion=LEAKING)
+    async with Observer(device) as observer, Requester(device, sla_ms=SLA_MS) as asker, device.up() as supervisor:
+        yield supervisor, Bounded(supervisor, observer), asker, observer
+
+
 def test_a_model_over_its_memory_is_started_again_and_again_and_every_answer_comes_in_time(
     run: Run, tmp_path: Path, own_mosquitto: PrivateBroker
 ) -> None:
     async def story() -> None:
-        device = make(tmp_path, own_mosquitto, champion=LEAKING)
-        async with Observer(device) as observer, Requester(device, sla_ms=SLA_MS) as asker, device.up() as supervisor:
-            champion = Bounded(supervisor, observer)
+        async with leaking(tmp_path, own_mosquitto) as (supervisor, champion, asker, observer):
             for ended in range(3):
                 await champion.ready()
                 while champion.ends == ended:
@@ -107,9 +116,7 @@ def test_a_request_that_no_memory_suffices_for_is_answered_by_another_and_ends_i
     """It comes again at each start of the model, for nobody has dealt with it; until its time is over."""
 
     async def story() -> None:
-        device = make(tmp_path, own_mosquitto, champion=LEAKING)
-        async with Observer(device) as observer, Requester(device, sla_ms=SLA_MS) as asker, device.up() as supervisor:
-            champion = Bounded(supervisor, observer)
+        async with leaking(tmp_path, own_mosquitto) as (supervisor, champion, asker, observer):
             [answer] = await asker.answered(ask_too_much(asker))
             assert answer.cause == "fallback"
             while (await asker.answered(asker.ask()))[0].cause != "preferred":

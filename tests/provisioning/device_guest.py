@@ -89,6 +89,20 @@ def install(guest: Guest, wheel: Path, *, settings: str = SETTINGS) -> None:
     guest.put("/etc/roost/roost.toml", settings)
 
 
+def bring_up(guest: Guest, *roles: str) -> None:
+    """Units and broker of the settings that were installed, the target started; returns when these roles are ready."""
+    roost(guest, "units", "apply", "--base")  # users and folders, before the broker
+    roost(guest, "broker", "setup", "--settings", "/etc/roost/roost.toml")
+    roost(guest, "units", "apply")
+    guest.run(["systemctl", "enable", "roost.target"])
+    guest.run(["systemctl", "start", "--no-block", "roost.target"])
+    try:
+        wait_until(lambda: is_ready(guest, *roles), "every role is ready")
+    except AssertionError as error:
+        told = guest.run(["journalctl", "--boot", "--no-pager", "--output=cat"], check=False).stdout
+        raise AssertionError(f"{error}\n{standings(guest)}\n{told[-6000:]}") from None
+
+
 def roost(guest: Guest, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """A command of Roost in the guest."""
     return guest.run(["roost", *words], check=check, timeout_s=PATIENCE_S)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from device_guest import SETTINGS, device_base, install, is_ready, own_wheel, roost, standings, wait_until
+from device_guest import SETTINGS, bring_up, device_base, install, is_ready, own_wheel, roost, standings, wait_until
 from guests import Guest
 
 ROLES = (
@@ -48,15 +48,7 @@ def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     wheel = own_wheel(release, tmp_path_factory.mktemp("wheel"))
     with Guest(f"sd-{release}"[:11], device_base(release)) as guest:
         install(guest, wheel)
-        roost(guest, "units", "apply", "--base")  # users and folders, before the broker
-        roost(guest, "broker", "setup", "--settings", "/etc/roost/roost.toml")
-        roost(guest, "units", "apply")
-        guest.run(["systemctl", "enable", "roost.target"])
-        guest.run(["systemctl", "start", "--no-block", "roost.target"])
-        try:
-            wait_until(lambda: is_ready(guest, *ROLES), "every role is ready")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{standings(guest)}\n{journal(guest)[-6000:]}") from None
+        bring_up(guest, *ROLES)
         yield guest
 
 
