@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.errors import FrameUnavailable, Malformed, Misuse, QueueFull
 from roost_broker.frames import FrameStore
 from roost_broker.messages import FrameRef, Request, decode
@@ -89,8 +90,7 @@ class Mirror:
                     copying.result()
         finally:
             if copying is not None:
-                copying.cancel()
-                await asyncio.gather(copying, return_exceptions=True)
+                await cancel_and_wait(copying)
             thread.stop()
             await self._source.stop()
             await self._target.stop()

@@ -26,6 +26,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from roost_broker import paho_properties
 from roost_broker.buffered_socket import open_socket
 from roost_broker.bus import Delivery, Handler, Will
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.clock import SECOND, Clock, SystemClock
 from roost_broker.errors import Misuse, PeerError, QueueFull
 from roost_broker.outgoing import NO_PROPERTIES, Outgoing, Taken, check_publication, fail
@@ -134,8 +135,7 @@ class MqttBus:
                 self._wire.flush()
                 await _within(_CLOSE_S, self._gone.wait())
         finally:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_and_wait(self._task)
             self._wire.drop()
             self._connected = False
             if self._ready is not None:
@@ -472,8 +472,7 @@ class MqttBus:
 async def _within(seconds: float, work: Awaitable[object]) -> bool:
     """Await `work` for at most so long; whether it was done in time."""
     try:
-        async with asyncio.timeout(seconds):  # wait_for() of Python 3.11 may swallow a cancellation
-            await work
+        await within(work, seconds)
     except TimeoutError:
         return False
     return True

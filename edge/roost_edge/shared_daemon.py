@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from roost_broker.cancellation import within
 from roost_broker.clock import SECOND, SystemClock
 from roost_broker.errors import RoostError
 from roost_broker.presence import STATE_TOLD
@@ -92,7 +93,7 @@ class _House:
             failures, wait_s = decision.failures, max(0, decision.due_ns - now) / SECOND
             log.error("starts again in %.1f s", wait_s)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), wait_s)
+                await within(self._stop.wait(), wait_s)
 
     async def _run_once(self, role: RoleProcess) -> None:
         try:

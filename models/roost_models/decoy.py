@@ -27,6 +27,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import within
 from roost_broker.clock import Clock
 from roost_broker.deadletter import DeadLetters
 from roost_broker.diagnosis import Diagnosis, log_step, read
@@ -150,7 +151,7 @@ class Decoy:
                 state_due = loop.time() + _STATE_EVERY_S
             if not self._inbox and not removed.more:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), max(0.0, state_due - loop.time()))
+                    await within(self._wake.wait(), max(0.0, state_due - loop.time()))
 
     def _tell(self, batch: Sequence[_Arrived], began: int, ended: int) -> None:
         """What a traced request met here. The transaction is the whole batch's."""

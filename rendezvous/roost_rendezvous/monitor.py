@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import within
 from roost_broker.clock import MS, SECOND, Clock
 from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed
@@ -163,7 +164,7 @@ class Monitor:
         pause = self._settings.flush_ms / 1000
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+                await within(stop.wait(), pause)
             self._act(self.ring.expire(self._clock.monotonic_ns()))
             await self._write()
             if self.counts != said:

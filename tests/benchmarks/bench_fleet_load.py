@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "integration"))
 
 from gateway_world import GatewayProcess, make_streams
 
+from roost_broker.cancellation import within
 from roost_broker.centre.client import CentreClient, open_centre
 from roost_broker.centre.fleet import Fleet
 from roost_broker.centre.nats_server import PrivateNats
@@ -101,7 +102,7 @@ async def _round(
             bus.publish(NodeTopics(device.node).ota, encode(state), retain=True)
         await asyncio.sleep(0.5)
     try:
-        ended = await asyncio.wait_for(reading, _PATIENCE_S)
+        ended = await within(reading, _PATIENCE_S)
     except TimeoutError:
         ended = time.monotonic()
     return {

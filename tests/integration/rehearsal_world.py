@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from roost_broker.bus import Delivery
+from roost_broker.cancellation import within
 from roost_broker.clock import MS, SECOND, VirtualClock, boot_id
 from roost_broker.errors import Malformed
 from roost_broker.frames import FrameStore
@@ -189,7 +190,7 @@ class Henhouse:
             while self._monitor.get("watch-rows", 0) < self._number:
                 self._news.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), 0.5)
+                    await within(self._news.wait(), 0.5)
                 self.clock.advance(4 * SECOND)
 
     async def _handled(self, requests: int) -> None:

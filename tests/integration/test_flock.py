@@ -19,6 +19,7 @@ from device_folder import TASK
 from process_end import ended_within
 
 from roost_broker.bus import Delivery
+from roost_broker.cancellation import within
 from roost_broker.errors import Misuse
 from roost_broker.messages import ModelState, decode
 from roost_broker.mosquitto import PrivateBroker
@@ -67,7 +68,7 @@ class States:
             if one is not None and one.state == "ready" and one.session > after:
                 return one.session
             self._news.clear()
-            await asyncio.wait_for(self._news.wait(), PATIENCE_S)
+            await within(self._news.wait(), PATIENCE_S)
 
     def _take(self, delivery: Delivery) -> None:
         if delivery.payload:

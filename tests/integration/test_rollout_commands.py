@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fleet_world import NAME, TASK, Centre, bundle, pictures, simulation
 
+from roost_broker.cancellation import within
 from roost_broker.mosquitto import PrivateBroker
 
 pytestmark = [pytest.mark.broker, pytest.mark.processes]
@@ -28,7 +29,7 @@ class Roost:
     async def __call__(self, *words: str, status: int = 0) -> str:
         """One command to its end; its stdout."""
         process = await self.start(*words)
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await within(process.communicate(), 60)
         assert process.returncode == status, err.decode()
         return out.decode() + (err.decode() if status else "")
 
@@ -76,7 +77,7 @@ def test_a_roll_out_by_its_commands_outlives_its_watcher_and_obeys_from_elsewher
 
         watching = await roost.start("rollout", "watch", rollout, *roost.broker, "--json")
         assert watching.stdout is not None
-        first = json.loads(await asyncio.wait_for(watching.stdout.readline(), 30))
+        first = json.loads(await within(watching.stdout.readline(), 30))
         assert first["rollout"] == rollout
 
         # A watcher is there: it takes the order. It is killed: the next command does it itself.
@@ -139,7 +140,7 @@ def test_simulated_devices_by_their_command_are_heard_by_a_start_and_get_the_bun
         last = json.loads(watched.splitlines()[-1])
         assert last["reporting"] == 10
         fleet.send_signal(signal.SIGTERM)
-        out, err = await asyncio.wait_for(fleet.communicate(), 60)
+        out, err = await within(fleet.communicate(), 60)
         assert fleet.returncode == 0, err.decode()
         counts = json.loads(out)["counts"]
         assert counts["documents"] >= 1

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.centre import credible
 from roost_broker.centre.access import NatsAccess, NatsUnreachable, connect, hang_up
 from roost_broker.centre.envelope import Down, Envelope, down_headers_of, headers_of
@@ -150,15 +151,13 @@ class CentreClient:
                     if not wanted or envelope.node in wanted:
                         yield envelope
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_and_wait(*tasks)
 
     async def _read_on(self, ways: "asyncio.Queue[Pulled | BaseException]", order: Orderer) -> tuple[Envelope, ...]:
         deadline = order.deadline()
         patience = None if deadline is None else max(0.0, (deadline - time.monotonic_ns()) / 1e9)
         try:
-            message = await asyncio.wait_for(ways.get(), patience)
+            message = await within(ways.get(), patience)
         except TimeoutError:
             return order.expire(time.monotonic_ns())
         if isinstance(message, BaseException):

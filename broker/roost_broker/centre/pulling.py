@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from roost_broker.cancellation import within
 from roost_broker.errors import PeerError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Puller:
             self._news.clear()
             try:
                 # Looked at more often than a request lasts, so that a new connection is noticed.
-                await asyncio.wait_for(self._news.wait(), min(left, 0.25))
+                await within(self._news.wait(), min(left, 0.25))
             except TimeoutError:
                 continue
         await self._keep_asking()

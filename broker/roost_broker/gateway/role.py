@@ -19,6 +19,7 @@ from typing import Any
 
 from roost_broker.announce import Announcer
 from roost_broker.bus import Bus
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.centre.envelope import Envelope
 from roost_broker.centre.lanes import LaneName, gap_topic
 from roost_broker.clock import MS, SECOND, Clock, boot_id
@@ -183,12 +184,10 @@ class Gateway:
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for ended in done:
-                ended.result()  # its defect ends the role: an edge dies loudly
+            for one in done:
+                one.result()  # its defect ends the role: an edge dies loudly
         finally:
-            for task in (*tasks, *self._asking):
-                task.cancel()
-            await asyncio.gather(*tasks, *self._asking, return_exceptions=True)
+            await cancel_and_wait(*tasks, *self._asking)
 
     def _end(self) -> None:
         if self._damaged:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.clock import SECOND, Clock, boot_id
 from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed, QueueFull
@@ -154,9 +155,7 @@ class AlertsRole:
                     state_due = now + _STATE_EVERY
                 await self._sleep()
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await cancel_and_wait(*helpers)
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()

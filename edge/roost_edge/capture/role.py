@@ -21,6 +21,7 @@ from typing import Any
 
 from roost_broker.announce import Announcer
 from roost_broker.bus import Bus
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.clock import MS, SECOND, Clock
 from roost_broker.errors import QueueFull
 from roost_broker.frames import FrameStore
@@ -177,14 +178,12 @@ class Capture:
         waiting: set[asyncio.Future[object]] = {*tasks, self._fatal}  # type: ignore[arg-type]  # None is an object
         while not tasks[0].done():
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for ended in done:
-                ended.result()
+            for one in done:
+                one.result()
 
     async def _wind_up(self, tasks: "Sequence[asyncio.Task[object]]") -> None:
         self._source.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)
         # What was accepted is still published, and what was committed acknowledged; but a dead card must not hold us.
         last = {self._disk_thread.call(lambda: None)}
         if self._beside is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.printable import printable
 from roost_edge.cli import fleet_simulate, output
 from roost_edge.cli.centre_options import DEFAULT_CENTRE, CentreFolder, age, settings_of
@@ -120,8 +121,7 @@ async def _watch(settings: "CentreSettings", silent_after: float, seconds: float
             if taking.done():
                 taking.result()
         finally:
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
+            await cancel_and_wait(taking)
 
 
 class _Lines:

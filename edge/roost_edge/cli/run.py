@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.stopping import told_to_stop
 from roost_edge.cli import output
 from roost_edge.logs import one_complaint, readable
@@ -64,9 +65,7 @@ async def _until_stopped(supervisor: "Supervisor") -> None:
             await waiting
         output.say("Stopping, cameras first …")
     finally:
-        for task in (beginning, waiting):
-            task.cancel()
-        await asyncio.gather(beginning, waiting, return_exceptions=True)
+        await cancel_and_wait(beginning, waiting)
         ran = stop.is_set() or any(supervisor.pid(role.name) for role in supervisor.roles)
         await supervisor.stop()
         if ran:  # else the error that goes up is all there is to say

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from roost_broker.cancellation import within
 from roost_broker.clock import SECOND, Clock
 from roost_broker.errors import PeerError
 from roost_edge.settings.device import Settings
@@ -66,7 +67,7 @@ class Examiner:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             with contextlib.suppress(TimeoutError):  # one that is held by a driver ends when the driver lets go
-                await asyncio.wait_for(process.wait(), _END_S)
+                await within(process.wait(), _END_S)
         try:
             return fitted(msgspec.json.decode(said, type=dict[str, Any]))
         except msgspec.DecodeError:

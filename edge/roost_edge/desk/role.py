@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from roost_broker.bus import Bus
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.clock import Clock
 from roost_broker.errors import RoostError
 from roost_broker.presence import RolePresence
@@ -98,15 +99,13 @@ class Desk:
             done = self._presence.stopped()
             if done is not None and self._bus.connected:
                 with contextlib.suppress(TimeoutError, RoostError):
-                    await asyncio.wait_for(asyncio.shield(done), _LAST_WORD_S)
+                    await within(asyncio.shield(done), _LAST_WORD_S)
         except Exception as error:
             self._presence.failed(str(error))
             raise
         finally:
             tasks = [task for task in (telling, beside, self._examining) if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_and_wait(*tasks)
             await self._bus.stop(forget=True)
 
     async def _work_beside(self, stop: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from roost_broker.bus import Bus
+from roost_broker.cancellation import within
 from roost_broker.clock import MS, SECOND, Clock
 from roost_broker.errors import QueueFull, RoostError
 from roost_broker.worker import Worker
@@ -145,7 +146,7 @@ class Outgoing:
         taken = []
         for one, topic, message in await self._worker.call(self._book.untold):
             try:
-                await asyncio.wait_for(asyncio.shield(self._bus.publish(topic, message)), _TELL_S)
+                await within(asyncio.shield(self._bus.publish(topic, message)), _TELL_S)
             except (QueueFull, TimeoutError, RoostError):
                 break
             taken.append(one)

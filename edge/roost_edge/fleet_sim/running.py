@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from msgspec import structs
 
 from roost_broker.bus import Bus, Delivery, Will
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.clock import SECOND, Clock
 from roost_broker.errors import Misuse, QueueFull, RoostError
 from roost_broker.headers import new_header
@@ -124,8 +125,7 @@ class Simulation:
             if looking.done():
                 looking.result()  # raises why
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            await cancel_and_wait(looking)
             await asyncio.gather(*(bus.stop(forget=True) for bus in self._buses.values()), return_exceptions=True)
 
     # devices
@@ -227,7 +227,7 @@ class Simulation:
                 _log.warning("the registry could not be used: %s", error)
             self._hasten()
             try:
-                await asyncio.wait_for(self._nudged.wait(), self._settings.poll_s / 2)
+                await within(self._nudged.wait(), self._settings.poll_s / 2)
             except TimeoutError:
                 continue
             self._nudged.clear()

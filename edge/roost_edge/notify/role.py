@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.clock import SECOND, Clock, boot_id
 from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed, Misuse
@@ -97,9 +98,7 @@ class NotifyRole:
             for one in done:
                 one.result()
         finally:
-            for one in tasks:
-                one.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_and_wait(*tasks)
 
     def _heard(self, delivery: Delivery) -> None:
         try:

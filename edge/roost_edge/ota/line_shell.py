@@ -5,12 +5,12 @@ before the next thing (a write to the card, a process) is waited for.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.clock import SECOND, Clock
 from roost_broker.errors import RoostError
 from roost_broker.worker import Worker
@@ -97,7 +97,7 @@ class LineShell:
                 due = self.machine.deadline()
                 wait = None if due is None else max(0, due - self._clock.monotonic_ns()) / SECOND
                 try:
-                    event = await asyncio.wait_for(self._events.get(), wait)
+                    event = await within(self._events.get(), wait)
                 except TimeoutError:
                     continue
                 if self._defect is not None:
@@ -106,9 +106,7 @@ class LineShell:
                 await self._perform(self.machine.expire(now))
                 await self._perform(self.machine.handle(event, now))
         finally:
-            for task in self._beside.values():
-                task.cancel()
-            await asyncio.gather(*self._beside.values(), return_exceptions=True)
+            await cancel_and_wait(*self._beside.values())
 
     async def _perform(self, actions: tuple[e.Action, ...]) -> None:
         for action in actions:
@@ -202,12 +200,3 @@ class LineShell:
             self.tell(e.ScheduleFailed(turn, str(error)))
         else:
             self.tell(e.ScheduleInForce(turn))
-
-
-async def end(tasks: "list[asyncio.Task[None]]") -> None:
-    """Cancel and wait."""
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task

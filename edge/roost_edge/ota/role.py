@@ -20,6 +20,7 @@ from typing import Any
 
 from roost_broker.announce import Announcer
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.clock import MS, Clock
 from roost_broker.errors import Malformed, QueueFull, RoostError
 from roost_broker.headers import new_header
@@ -32,7 +33,7 @@ from roost_edge.ota import events as e
 from roost_edge.ota.busy import Busy
 from roost_edge.ota.device_key import DeviceKey
 from roost_edge.ota.goal import goal_of
-from roost_edge.ota.line_shell import LineShell, end
+from roost_edge.ota.line_shell import LineShell
 from roost_edge.ota.lines import Line
 from roost_edge.ota.listening import TaskEar
 from roost_edge.ota.registry_desk import RegistryDesk, RegistryFailed
@@ -157,7 +158,7 @@ class OtaAgent:
             raise
         finally:
             await self._control.close()
-            await end(tasks)
+            await cancel_and_wait(*tasks)
             for schedules in self._schedules.values():
                 await schedules.close()
             self._thread.stop()
@@ -192,7 +193,7 @@ class OtaAgent:
         done = self._presence.stopped()
         if done is not None and self._bus.connected:
             with contextlib.suppress(TimeoutError, RoostError):
-                await asyncio.wait_for(asyncio.shield(done), _LAST_WORD_S)
+                await within(asyncio.shield(done), _LAST_WORD_S)
 
     # -- what arrives ------------------------------------------------------------------------------------------------
 
@@ -232,7 +233,7 @@ class OtaAgent:
             least = min(_LEAST_S, pause)
             await asyncio.sleep(least)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._check.wait(), pause - least)
+                await within(self._check.wait(), pause - least)
             self._check.clear()
 
     async def _ask_registry(self) -> None:
@@ -260,7 +261,7 @@ class OtaAgent:
             with contextlib.suppress(QueueFull):
                 self._bus.publish(self._device.ota, self.state(), retain=True)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._settings.report_s)
+                await within(self._changed.wait(), self._settings.report_s)
 
     async def _count(self) -> None:
         """Look at what the bundles did, at what the device is busy with, and at the card."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.clock import Clock
 from roost_broker.errors import Malformed, PeerError, RoostError
 from roost_broker.messages import ScheduleSet, decode
@@ -67,9 +68,7 @@ class TaskSchedules:
 
     async def close(self) -> None:
         """Publish nothing any more."""
-        for task in self._later:
-            task.cancel()
-        await asyncio.gather(*self._later, return_exceptions=True)
+        await cancel_and_wait(*self._later)
 
     def _take(self, message: ScheduleSet, *, retained: bool) -> None:
         schedule = schedules.parse(message.schedule)
@@ -100,7 +99,7 @@ class TaskSchedules:
         async with self._turn:
             if not self._heard.is_set():
                 with contextlib.suppress(TimeoutError):  # nobody has published one yet
-                    await asyncio.wait_for(self._heard.wait(), _SETTLE_S)
+                    await within(self._heard.wait(), _SETTLE_S)
             wanted = self._book.wanted(self._standings)
             if self._book.on_topic == wanted.version:
                 return
@@ -120,7 +119,7 @@ class TaskSchedules:
         """None when it counts, or will as soon as a rendezvous runs; else why it was refused."""
         bus = self._new_bus()
         try:
-            applied = await asyncio.wait_for(
+            applied = await within(
                 apply(bus, self._topics, wanted, author=AUTHOR, why=why[:1000], clock=self._clock), 15
             )
         except TimeoutError:

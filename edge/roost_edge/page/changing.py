@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.clock import SECOND
 from roost_broker.errors import PeerError
 from roost_broker.headers import new_header
@@ -71,8 +72,7 @@ class Changing:
     async def stop(self) -> None:
         """Let go of what is under way."""
         if self._examination is not None:
-            self._examination.cancel()
-            await asyncio.gather(self._examination, return_exceptions=True)
+            await cancel_and_wait(self._examination)
 
     # -- the login ---------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import within
 from roost_broker.errors import Malformed
 from roost_broker.messages import ModelState, RoleState, decode
 from roost_broker.topics import NodeTopics, TaskTopics
@@ -49,7 +50,7 @@ class Readiness:
     async def news(self, timeout_s: float) -> None:
         """Return when a state has arrived since the last call, or after `timeout_s`."""
         try:
-            await asyncio.wait_for(self._news.wait(), timeout_s)
+            await within(self._news.wait(), timeout_s)
         except TimeoutError:
             return
         self._news.clear()

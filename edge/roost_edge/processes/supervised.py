@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from roost_broker.cancellation import within
 from roost_broker.clock import SECOND, Clock
 from roost_edge.processes.child import Child
 from roost_edge.processes.child_log import ChildLog
@@ -96,7 +97,7 @@ class SupervisedRole:
             wait = max(0, decision.due_ns - self._clock.monotonic_ns()) / SECOND
             self._on_change(self.name, f"{ended}; starts again in {wait:.1f} s")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait)
+                await within(self._wake.wait(), wait)
             self.restarts += 1
 
     async def end(self, task: "asyncio.Task[None]", grace_s: float) -> None:

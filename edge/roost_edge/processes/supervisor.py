@@ -27,6 +27,7 @@ from typing import Any
 from msgspec import structs
 
 from roost_broker.bus import Bus
+from roost_broker.cancellation import within
 from roost_broker.clock import MS, SECOND, Clock, SystemClock
 from roost_broker.credentials import as_operator
 from roost_broker.errors import Misuse, PeerError
@@ -282,7 +283,7 @@ class Supervisor:
         both = (*self.roles, *(other(role) for role in self.roles if role.has_slots), *candidates(self.settings))
         self._readiness = Readiness(self._bus, self.settings.topics, both)
         try:
-            await asyncio.wait_for(self._bus.start(), broker.connect_timeout_s)
+            await within(self._bus.start(), broker.connect_timeout_s)
         except TimeoutError as error:
             await self.stop()
             raise PeerError(

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from roost_broker.cancellation import within
 from roost_broker.errors import Misuse, RoostError
 from roost_broker.stopping import told_to_stop
 from roost_edge import logs
@@ -138,7 +139,7 @@ async def serve(settings: Path, standby: Path, listener: socket.socket | None, s
         service.told("ready", "")
         while not stop.is_set() and (slots.busy or time.monotonic() - slots.asked_at < _IDLE_S or listener is None):
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _IDLE_S / 4)
+                await within(stop.wait(), _IDLE_S / 4)
         service.stopping()
     finally:
         pinging.cancel()

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.centre import applying, credible
 from roost_broker.centre.access import NatsUnreachable
 from roost_broker.centre.envelope import Envelope
@@ -129,9 +130,7 @@ class Archiver:
         try:
             await asyncio.gather(*tasks)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_and_wait(*tasks)
             await self._disk.call(self._staging.close)
             self._disk.stop()
             self._lock.close()
@@ -278,7 +277,7 @@ def _locked(root: Path) -> IO[str]:
 
 async def _stopped_within(stop: asyncio.Event, seconds: float) -> bool:
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        await within(stop.wait(), seconds)
     except TimeoutError:
         return False
     return True

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.errors import RoostError
 from roost_models.rollout.conducting import Conducting
 from roost_models.rollout.sources import Heard, Source
@@ -39,10 +40,9 @@ async def watch(
                     reading.result()  # raises why
                     return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), tick_s)
+                    await within(stop.wait(), tick_s)
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await cancel_and_wait(reading)
 
 
 async def _read(conducting: Conducting, reports: AsyncIterator[Heard]) -> None:
@@ -82,5 +82,5 @@ async def gather(source: Source, seconds: float) -> list[Heard]:
 
     async with source as connected:
         with suppress(TimeoutError):
-            await asyncio.wait_for(read(), seconds)
+            await within(read(), seconds)
     return list(found.values())

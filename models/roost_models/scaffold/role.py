@@ -26,6 +26,7 @@ from collections import Counter
 from typing import Any
 
 from roost_broker.bus import Bus
+from roost_broker.cancellation import within
 from roost_broker.clock import MS, Clock
 from roost_broker.errors import Misuse, RoostError
 from roost_broker.faults import Fault
@@ -197,7 +198,7 @@ class Scaffold:
         done = self._presence.set("failed" if state == "failed" else "stopped", detail)
         if done is not None and self._bus.connected:
             with contextlib.suppress(TimeoutError, RoostError):
-                await asyncio.wait_for(asyncio.shield(done), _LAST_WORD_S)
+                await within(asyncio.shield(done), _LAST_WORD_S)
 
 
 def _in_ms(warm: WarmModel) -> dict[str, float]:

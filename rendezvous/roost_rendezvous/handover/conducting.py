@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.clock import SECOND, Clock
 from roost_broker.errors import Malformed, PeerError, RoostError
 from roost_broker.headers import new_header
@@ -109,9 +110,7 @@ class HandOver:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            for work in self._works:
-                work.cancel()
-            await asyncio.gather(*self._works, return_exceptions=True)
+            await cancel_and_wait(*self._works)
             await self._bus.stop()
             with contextlib.suppress(OSError):
                 files.tidy(self._folder)

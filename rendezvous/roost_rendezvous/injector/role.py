@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, ParamSpec
 
 from roost_broker import messages
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.clock import MS, SECOND, Clock, looks_synced
 from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed, Misuse
@@ -159,9 +160,7 @@ class StateInjector:
                 if self._handed_over.is_set():
                     stop.set()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_and_wait(*tasks)
             self._line.close()
             self._diagnosed.forget()
             if self._watcher is not None:

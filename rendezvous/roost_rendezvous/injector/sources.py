@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.clock import Clock
 from roost_broker.errors import Misuse
 from roost_broker.worker import Worker
@@ -73,9 +74,7 @@ class StateSources:
             for task in ended:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_and_wait(*tasks)
             if self._listening is not None:
                 await self._listening.stop()
 

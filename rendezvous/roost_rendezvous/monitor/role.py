@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import cancel_and_wait, within
 from roost_broker.clock import Clock
 from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed
@@ -99,8 +100,7 @@ class Monitor:
             await self._last_writes(self._thread, watching)
             if self.watch is not None:
                 self.watch.stop()
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await cancel_and_wait(watching)
             self._thread.stop()
             # With a watch the broker keeps what comes while it is away: a restart is to leave no gap.
             await self._bus.stop(forget=self.watch is None)
@@ -165,7 +165,7 @@ class Monitor:
         pause = self._settings.flush_ms / 1000
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+                await within(stop.wait(), pause)
             self.traces.expire()
             if self._thread is not None:
                 await self.traces.write(self._thread)

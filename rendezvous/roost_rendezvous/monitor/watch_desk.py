@@ -24,6 +24,7 @@ from pathlib import Path
 import msgspec
 
 from roost_broker.bus import Bus, Delivery
+from roost_broker.cancellation import within
 from roost_broker.clock import MS, SECOND, Clock, boot_id, looks_synced
 from roost_broker.messages import Declined, Message, Request, Result, RoleState, Score
 from roost_broker.topics import NodeTopics
@@ -111,7 +112,7 @@ class WatchDesk:
         self._worker = asyncio.create_task(self._working.run(thread), name="watch core")
         while not self._ending:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _PAUSE_S)
+                await within(self._wake.wait(), _PAUSE_S)
             self._wake.clear()
             self._pass_time()
             await self._flush()

@@ -21,6 +21,7 @@ from typing import Any
 
 from roost_broker.announce import Announcer
 from roost_broker.bus import Bus, Delivery, Handler
+from roost_broker.cancellation import cancel_and_wait
 from roost_broker.clock import MS, Clock, boot_id
 from roost_broker.deadletter import DeadLetters
 from roost_broker.errors import Malformed, Misuse, PeerError
@@ -202,10 +203,7 @@ class RendezvousServer:
             self._presence.failed(str(error))
             raise
         finally:
-            ended: list[asyncio.Future[Any]] = [*tasks, stopping, self._fatal]
-            for task in ended:
-                task.cancel()
-            await asyncio.gather(*ended, return_exceptions=True)
+            await cancel_and_wait(*tasks, stopping, self._fatal)
             self._desk.pause()
             self._succession.close()
             # Calls no handler any more, so no timer is set anew. Who is not in charge will not be back.

@@ -153,6 +153,35 @@ def test_only_devices_that_are_wanted_are_given(nats: PrivateNats, run: Run) -> 
     run(story())
 
 
+def test_who_follows_a_busy_stream_ends_in_whatever_moment_it_is_told_to(nats: PrivateNats, run: Run) -> None:
+    async def story() -> None:
+        async with await opened(nats) as client, await opened(nats, name="follower") as other:
+            sender, enough = Sender(client), asyncio.Event()
+
+            async def busy() -> None:
+                while not enough.is_set():
+                    await sender.send("roost/coop-1/ota")
+
+            sending = asyncio.ensure_future(busy())
+            for times in range(20):
+                heard = asyncio.Event()
+
+                async def follow(heard: asyncio.Event = heard) -> None:
+                    async for _ in other.follow("devices", start="latest"):
+                        heard.set()
+
+                following = asyncio.ensure_future(follow())
+                await heard.wait()
+                for _ in range(times):
+                    await asyncio.sleep(0)
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+            enough.set()
+            await sending
+
+    run(story())
+
+
 def test_following_goes_on_after_the_server_was_killed(nats: PrivateNats, run: Run) -> None:
     async def story() -> None:
         async with await opened(nats) as client:

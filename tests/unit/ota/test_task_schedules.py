@@ -6,6 +6,7 @@ from pathlib import Path
 from ota_device import content
 
 from roost_broker.bus import Delivery
+from roost_broker.cancellation import within
 from roost_broker.clock import SystemClock
 from roost_broker.headers import new_header
 from roost_broker.memory import MemoryBroker, MemoryBus
@@ -79,7 +80,7 @@ class Topic:
     async def until(self, count: int) -> None:
         while len(self.seen) < count:
             self._news.clear()
-            await asyncio.wait_for(self._news.wait(), 10)
+            await within(self._news.wait(), 10)
 
     async def __aenter__(self) -> "Topic":
         await self.bus.start()
