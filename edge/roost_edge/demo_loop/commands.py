@@ -23,6 +23,8 @@ Say = Callable[[str], None]
 _ROOST = (sys.executable, "-c", "from roost_edge.cli import main; raise SystemExit(main())")
 _SHOWN_LINES = 14
 _LOOK_S = 0.25
+_PATIENCE_S = 600.0
+"""A bound for a command that hangs, far above what any of them takes."""
 
 
 class Server:
@@ -81,8 +83,14 @@ class Commands:
     """Runs commands in `folder`. `say` gets what a person should see of them. `program` is what `roost` stands for."""
 
     def __init__(
-        self, folder: Path, say: Say, environment: dict[str, str] | None = None, program: Sequence[str] = _ROOST
+        self,
+        folder: Path,
+        say: Say,
+        environment: dict[str, str] | None = None,
+        program: Sequence[str] = _ROOST,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
+        self._patience_s = patience_s
         self._program = program
         self._folder = folder
         self._say = say
@@ -97,15 +105,20 @@ class Commands:
         if show:
             self._say(f"$ roost {shlex.join(texts)}")
         self.count += 1
-        done = subprocess.run(
-            [*self._program, *texts],
-            cwd=self._folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [*self._program, *texts],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=self._patience_s,
+            )
+        except subprocess.TimeoutExpired as hung:
+            said = (hung.stdout or b"")[-2000:].decode(errors="replace")
+            raise PeerError(f"`roost {shlex.join(texts)}` has not ended after {hung.timeout:g} s:\n{said}") from None
         if done.returncode not in expect:
             said = "\n".join((done.stdout + done.stderr).splitlines()[:40])
             raise PeerError(f"`roost {shlex.join(texts)}` ended with {done.returncode}:\n{said}")
