@@ -171,6 +171,8 @@ class Requester:
         return max(self.at[request_id] - sent for request_id, sent in self.sent.items()) * 1000
 
     def assert_each_answered_once_in_time(self) -> None:
-        assert {len({result.message_id for result in self.results[request_id]}) for request_id in self.sent} == {1}
+        answers = {request_id: {result.message_id for result in self.results[request_id]} for request_id in self.sent}
+        not_once = {request_id: told for request_id, told in answers.items() if len(told) != 1}
+        assert not_once == {}, not_once  # said here: pytest explains only what stands in a test
         assert self.results.keys() == self.sent.keys()
         assert self.slowest_ms() <= self._sla_ms
