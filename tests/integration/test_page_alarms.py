@@ -1,75 +1,40 @@
 """Alarms on the device's page, in a real browser; and what a scraper gets, and does not get, at /metrics."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from alarm_story import CULPRIT, DEVICE, LEARNING, SENTENCE, everybody_is_ready, head, monitor
 from browser import BROWSER, Page, page
-from page_world import PASSWORD, TASK, device, into
+from page_world import PASSWORD, TASK, device
 
-from roost_broker.clock import MS, SystemClock
-from roost_broker.headers import new_header
-from roost_broker.messages import Alarms, AlarmSignal, Answer, Ask, ModelState, OpenAlarm, Reply, Result, encode
+from roost_broker.messages import Answer, ModelState, Reply, Result, encode
 from roost_broker.mosquitto import PrivateBroker
-from roost_broker.mqtt import MqttBus
-from roost_broker.topics import NodeTopics
 from roost_edge.page import scraper_token
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no chromium is installed: the page is not worked")
 pytestmark = [pytest.mark.processes, pytest.mark.broker]
-DEVICE = NodeTopics("coop-1")
 TEXT = 'document.querySelector("main").textContent'
 READY = '!window.left && document.readyState === "complete" && Boolean(document.querySelector("main h1"))'
+PHONE = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+TORN = """
+    [...document.querySelectorAll("main strong, main li, main .note")].flatMap((one) => {
+      const torn = [], looking = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+      while (looking.nextNode()) {
+        for (const word of looking.currentNode.textContent.matchAll(/\\w+/g)) {
+          const range = document.createRange();
+          range.setStart(looking.currentNode, word.index);
+          range.setEnd(looking.currentNode, word.index + word[0].length);
+          if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) torn.push(word[0]);
+        }
+      }
+      return torn;
+    })
+"""
+"""Words that stand on two lines."""
 NATIVE = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
-
-
-def head() -> Any:
-    return new_header(SystemClock(), "coop-1", "monitor")._asdict()
-
-
-def an_alarm() -> OpenAlarm:
-    now = SystemClock().wall_ns() // MS
-    culprit = AlarmSignal(name="henhouse/score/champion/hen", share=0.8, sentence="hens score 0.5, usually 0.8")
-    return OpenAlarm(
-        alarm_id="ab12",
-        task=TASK,
-        verdict="model",
-        opened_at=now - 3_600_000,
-        updated_at=now,
-        nines=3.3,
-        signals=[culprit],
-    )
-
-
-async def monitor(client: MqttBus) -> "asyncio.Queue[Ask]":
-    """What the role says, without the role: a retained list, and answers to both verbs."""
-    asked: asyncio.Queue[Ask] = asyncio.Queue()
-    known: asyncio.Queue[Ask] = asyncio.Queue()
-    client.subscribe(DEVICE.request("alarms"), into(asked))
-    client.subscribe(DEVICE.request("acknowledge"), into(known))
-    await client.start()
-    listed = Alarms(**head(), task=TASK, open=[an_alarm()], signals=2, able=1)
-    await client.publish(DEVICE.task(TASK).alarms, encode(listed), retain=True)
-
-    async def answer() -> None:
-        while True:
-            question = await asked.get()
-            signal = {
-                "signal": "henhouse/rate/requests",
-                "side": "operational",
-                "nines": 2.2,
-                "now": 31.0,
-                "normal": 80.0,
-            }
-            data = {"alarms": [], "signals": 2, "able": 1, "standing": [signal]}
-            reply = Reply(**head(), verb="alarms", transaction=question.transaction, status="ok", data=data)
-            await client.publish(DEVICE.response("alarms"), encode(reply))
-
-    client.answering = asyncio.ensure_future(answer())  # type: ignore[attr-defined]  # kept as long as the client is
-    return known
 
 
 async def log_in(tab: Page) -> None:
@@ -89,9 +54,9 @@ def test_an_alarm_is_drawn_and_told_and_a_person_says_that_it_is_known(
             known = await monitor(client)
             async with page(tmp_path, f"{world.url}/alarms") as tab:
                 await log_in(tab)
-                await tab.until(f'{TEXT}.includes("the model changed: hens score 0.5, usually 0.8")')
+                await tab.until(f'{TEXT}.includes("the model changed: {SENTENCE}")')
                 assert "1 alarm, 1 open" in await tab.value(TEXT)
-                await tab.until(f'{TEXT}.includes("henhouse/rate/requests")')
+                await tab.until(f'{TEXT}.includes("henhouse/latency/champion/evaluate")')
                 assert "stranger than 99 of 100" in await tab.value(TEXT)
                 drawn = "document.querySelector('.plot rect.span.bad').getBoundingClientRect().height"
                 assert await tab.value(drawn) == 12  # its style sheet is there
@@ -103,6 +68,58 @@ def test_an_alarm_is_drawn_and_told_and_a_person_says_that_it_is_known(
                 assert question.data["alarm"] == "ab12"
                 reply = Reply(**head(), verb="acknowledge", transaction=question.transaction, status="ok")
                 await client.publish(DEVICE.response("acknowledge"), encode(reply))
+
+    run(main(), timeout=120)
+
+
+@needs_browser
+def test_on_a_phone_no_name_is_torn_inside_a_word_what_learns_is_folded_and_an_open_alarm_is_not_well(
+    run: Callable[..., Any], tmp_path: Path, own_mosquitto: PrivateBroker
+) -> None:
+    async def main() -> None:
+        async with device(tmp_path, own_mosquitto) as (world, client):
+            await monitor(client)
+            await everybody_is_ready(world, client)
+            async with page(tmp_path, f"{world.url}/alarms") as tab:
+                await tab.do("Emulation.setDeviceMetricsOverride", **PHONE)
+                await log_in(tab)
+                await tab.until(f'{TEXT}.includes("settings ask for is ready, but 1 alarm is open")')
+                await tab.until(f'{TEXT}.includes("{CULPRIT}")')
+                assert "4 of 8 have too little history" in await tab.value(TEXT)
+                assert await tab.value("document.querySelector('main .badge').textContent") == "alarm"
+                rows = f"[...document.querySelectorAll('td')].filter((one) => one.textContent === '{LEARNING}')"
+                assert not await tab.value(f"{rows}[0].checkVisibility()")
+                await tab.value("document.querySelector('main details').open = true")
+                assert await tab.value(f"{rows}[0].checkVisibility()")
+                assert await tab.value(TORN) == []
+
+    run(main(), timeout=120)
+
+
+@needs_browser
+def test_while_everything_learns_the_page_is_short_says_so_first_calls_nothing_well_and_can_be_let_stand(
+    run: Callable[..., Any], tmp_path: Path, own_mosquitto: PrivateBroker
+) -> None:
+    async def main() -> None:
+        async with device(tmp_path, own_mosquitto) as (world, client):
+            await monitor(client, at_first=True)
+            await everybody_is_ready(world, client)
+            async with page(tmp_path, f"{world.url}/alarms") as tab:
+                await log_in(tab)
+                await tab.until(f'{TEXT}.includes("What is usual here is not known yet")')
+                await tab.until(f'{TEXT}.includes("8 of 8 have too little history")')
+                seen = "[...document.querySelectorAll('main .badge')].filter((one) => one.checkVisibility())"
+                assert await tab.value(f"{seen}.map((one) => one.textContent)") == ["learning"]
+                folded = (
+                    "[...document.querySelectorAll('main details')].map((one) => one.querySelectorAll('tr').length)"
+                )
+                assert await tab.value(folded) == [9, 2]
+                live = "'live' in document.querySelector('main').dataset"
+                assert await tab.value(live)
+                assert 'href="?still"' in await tab.value("document.querySelector('main noscript').textContent")
+                await tab.value("window.left = true; location.search = '?still'")
+                await tab.until(READY)
+                assert not await tab.value(live)
 
     run(main(), timeout=120)
 

@@ -18,7 +18,8 @@ from roost_edge.page.house import House
 from roost_edge.page.listening import Listening
 from roost_edge.page.looking import with_traces
 from roost_edge.page.views import alarms, drift, now
-from roost_edge.page.views.markup import cut, el
+from roost_edge.page.views.frame import still
+from roost_edge.page.views.markup import breakable, cut, el
 from roost_edge.page.visits import FORM, PASSWORD, answer, check_form
 from roost_rendezvous.proxy.bodies import Memory
 from roost_rendezvous.proxy.refused import Refused
@@ -52,25 +53,27 @@ class Drifting:
         at, zone = house.now_ms, house.zone
         inputs = await house.worker.call(feature_reports.lines, FeatureReports(house.settings.layout.features), at)
         said, problem = await self._stands()
+        stands = "still" in request.query
         frame = house.frame("", request[FORM], password=request[PASSWORD])
         return answer(
             request,
             house,
             "Alarms",
-            now.wellness(house.concerns(), house.view.broker),
+            now.wellness(house.concerns(), house.view.alarms),
             drift.alarms(frame, house.view.alarms, said, at, zone),
             el("h2", "Events"),
             alarms.events(list(house.view.events), at, zone),
             el("h2", "Everything that is watched"),
+            still() if not stands else None,
             drift.watched(said, problem, zone),
             el("h2", "Which inputs the models use"),
-            el("ul", (el("li", cut(line, 400)) for line in inputs)),
+            el("ul", (el("li", breakable(cut(line, 400))) for line in inputs)),
             el("h2", "Work after the answer"),
             alarms.waste(waste),
             el("h2", "Messages that could not be read"),
             alarms.letters(list(house.view.letters), at, zone),
             place="/alarms",
-            live=True,
+            live=not stands,
         )
 
     async def acknowledge(self, request: web.Request) -> web.Response:

@@ -60,7 +60,7 @@ class Looking:
             request,
             house,
             "Now",
-            now.wellness(house.concerns(), house.view.broker),
+            now.wellness(house.concerns(), house.view.alarms),
             el(
                 "div",
                 now.cameras(frame, house.view.cameras, shown, house.view.motions, captions),

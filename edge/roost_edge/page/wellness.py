@@ -1,9 +1,9 @@
 """Is everything well? From what the settings expect and what the roles and models said. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from roost_broker.messages import ModelState, RoleState
+from roost_broker.messages import Alarms, ModelState, RoleState
 from roost_edge.page.view import View
 
 Grade: TypeAlias = Literal["good", "warn", "bad", "off"]
@@ -41,6 +41,11 @@ def concerns(view: View, roles: Iterable[Names], models: Iterable[tuple[str, Nam
     if view.ota is not None and view.ota.problem:
         found.append(Concern("warn", view.ota.problem, "roost doctor --only ota says what to do."))
     return sorted((one for one in found if one is not None), key=lambda one: one.grade != "bad")
+
+
+def learning(lists: Mapping[str, Alarms]) -> bool:
+    """Nothing could be an alarm yet: that there is none does not say that all is as usual."""
+    return bool(lists) and not any(said.able and not said.why_not for said in lists.values())
 
 
 def _concern(what: str, said: "Sequence[RoleState | ModelState]") -> Concern | None:

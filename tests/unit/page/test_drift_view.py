@@ -5,6 +5,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from roost_broker.messages import Alarms, AlarmSignal, Answer, ModelOutcome, ModelState, OpenAlarm, Result
@@ -13,8 +14,9 @@ from roost_edge.alarm_desk import catching_up, read
 from roost_edge.page import scraper_token
 from roost_edge.page.measuring import Measured
 from roost_edge.page.view import View
-from roost_edge.page.views import drift
+from roost_edge.page.views import drift, now
 from roost_edge.page.views.frame import Frame
+from roost_edge.page.views.markup import breakable
 from roost_rendezvous.analytics.alarms.standing import SignalStanding
 from roost_rendezvous.analytics.faces import openmetrics
 from roost_rendezvous.monitor import standing_answer
@@ -46,6 +48,7 @@ def lists(*found: OpenAlarm) -> dict[str, Alarms]:
 def test_an_open_alarm_has_its_verdict_its_culprit_first_and_a_button() -> None:
     shown = drift.alarms(FRAME, lists(ALARM), None, NOW, UTC)
     assert "the model changed" in shown
+    shown = shown.replace("<wbr>", "")
     assert shown.index("nest/score/champion/hen:") < shown.index("nest/rate/hen:")
     assert "because the canary saw nothing" in shown
     assert "<i>hens" not in shown
@@ -76,6 +79,70 @@ def test_while_nothing_could_be_an_alarm_yet_the_page_says_that_it_learns_and_wh
     assert "No alarm in this time" not in shown
     one_is_able = learning | {"nest": lists()["nest"]}
     assert "There can be no alarm yet." not in drift.alarms(FRAME, one_is_able, None, NOW, UTC)
+
+
+def test_only_what_is_watched_long_enough_and_has_no_open_alarm_is_called_well() -> None:
+    knows, learns = lists()["nest"], Alarms(**HEAD, signals=9, why_not="not watched long enough: 2 of 48 hours")
+    whole = Alarms(**HEAD, signals=9, able=9)
+    for said, grade in (({}, "well"), ({"nest": whole}, "well"), ({"": learns}, "learning"), (lists(ALARM), "alarm")):
+        shown = now.wellness([], said)
+        assert f">{grade}<" in shown
+        assert (">well<" in shown) == (grade == "well")
+    assert "still learn" not in now.wellness([], {"nest": whole})
+    assert "4 of the watched signals still learn what is usual" in now.wellness([], {"nest": knows})
+    assert ">well<" not in drift.alarms(FRAME, {"": learns}, None, NOW, UTC)
+
+
+def test_what_the_whole_device_and_its_one_task_say_alike_is_said_once() -> None:
+    one = lists()["nest"]
+    assert drift.alarms(FRAME, {"": one, "nest": one}, None, NOW, UTC).count("5 of 9 watched signals") == 1
+    other = Alarms(**HEAD, task="yard", signals=3, able=3)
+    shown = drift.alarms(FRAME, {"nest": one, "yard": other}, None, NOW, UTC)
+    assert "nest: 5 of 9 watched signals" in shown
+    assert "yard: 3 of 3 watched signals" in shown
+    waits = Alarms(**HEAD, signals=9, able=5, why_not="not watched long enough", open=[ALARM])
+    assert "for an alarm. not watched long enough" in drift.alarms(FRAME, {"": waits}, None, NOW, UTC)
+    quiet = Alarms(**HEAD, signals=9, able=5, why_not="not watched long enough")
+    assert drift.alarms(FRAME, {"": quiet}, None, NOW, UTC).count("not watched long enough") == 1
+
+
+def learning(count: int) -> Said:
+    told = [
+        {"signal": f"nest/score/champion/hen{nth:03}", "watch": "not-enough-history", "whyNot": f"{nth} of 7 days"}
+        for nth in range(count)
+    ]
+    return read({"alarms": [], "signals": count, "able": 0, "standing": told})
+
+
+def test_signals_that_still_learn_are_one_sentence_with_the_first_names_and_the_rest_is_folded() -> None:
+    shown = drift.watched(learning(40), "", UTC).replace("<wbr>", "")
+    before, _, folded = shown.partition("<details>")
+    assert "40 of 40 have too little history to be judged" in before
+    assert "nest/score/champion/hen000, nest/score/champion/hen001, nest/score/champion/hen002 and 37 more" in before
+    assert "<table" not in before
+    assert folded.count("<tr") == 41  # the head, and every one of them
+    assert "39 of 7 days" in folded
+
+
+def test_a_signal_that_is_judged_is_not_folded_away_among_those_that_learn() -> None:
+    loud = {"signal": "nest/rate/requests", "nines": 4.0}
+    said = read(
+        {"alarms": [], "signals": 700, "able": 1, "standing": [loud, *map(msgspec.to_builtins, learning(9).standing)]}
+    )
+    before, _, folded = drift.watched(said, "", UTC).replace("<wbr>", "").partition("<details>")
+    assert "stranger than 9,999 of 10,000" in before
+    assert "nest/rate/requests" not in folded
+    assert "690 more signals are watched; usual, or not known for long enough." in folded
+
+
+def test_names_may_wrap_between_their_pieces_and_nowhere_else() -> None:
+    assert breakable("nest/in-put/a.b_c") == "nest/<wbr>in-<wbr>put/<wbr>a.<wbr>b_c"
+    assert breakable("champion 0.1.0/canary band") == "champion 0.1.0/<wbr>canary band"
+    for whole in ("2026-11-21 14:40", "0.5 of 1/2", "from -3", "well. So"):
+        assert breakable(whole) == whole
+    assert breakable("<i>a</i>") == "&lt;i&gt;a&lt;/i&gt;"
+    assert "nest/<wbr>score/<wbr>champion/<wbr>hen:" in drift.alarms(FRAME, lists(ALARM), None, NOW, UTC)
+    assert "nest/<wbr>score/<wbr>champion/<wbr>hen000" in drift.watched(learning(1), "", UTC)
 
 
 def test_everything_that_is_watched_comes_over_the_wire_bounded_and_whole() -> None:

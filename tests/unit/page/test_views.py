@@ -34,7 +34,7 @@ def seen(*said: RoleState | ModelState) -> View:
 def test_all_is_well_when_everybody_who_is_asked_for_is_ready_in_either_slot() -> None:
     view = seen(role("desk", "ready"), role("rendezvous-nest-b", "ready"), model("champion", "ready"))
     assert concerns(view, ROLES, MODELS) == []
-    assert "Every role and model" in now.wellness([], broker=True)
+    assert "Every role and model" in now.wellness([], {})
 
 
 def test_what_is_broken_comes_before_what_only_begins_and_says_what_to_do() -> None:
@@ -127,7 +127,7 @@ def test_the_schedule_is_drawn_from_when_each_may_answer() -> None:
 
 def test_hostile_words_on_the_topics_stay_words() -> None:
     view = seen(role("desk", "failed", detail="<img src=x onerror=alert(1)>"))
-    assert "<img" not in now.wellness(concerns(view, ROLES, MODELS), broker=True)
+    assert "<img" not in now.wellness(concerns(view, ROLES, MODELS), {})
     assert "<img" not in models.roles(view)
     alert = Alert(
         **HEAD, type="new", alert_id="c" * 32, camera="yard", task="nest", label="<b>", started_at=1, last_at=1

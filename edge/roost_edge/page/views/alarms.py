@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from roost_broker.messages import DeadLetter, Event
-from roost_edge.page.views.markup import Html, cut, el, moment, table
+from roost_edge.page.views.markup import Html, breakable, cut, el, moment, table
 from roost_rendezvous.traces.store import RanOnTotal
 from roost_rendezvous.traces.waterfall import duration
 
@@ -24,7 +24,12 @@ def letters(found: Sequence[DeadLetter], now_ms: int, zone: tzinfo | None) -> Ht
     if not found:
         return el("p", "None since this page began to listen.", class_="none")
     rows = [
-        (moment(one.timestamp, now_ms, zone), el("code", cut(one.topic, 80)), cut(one.reason, 200), one.reader)
+        (
+            moment(one.timestamp, now_ms, zone),
+            el("code", breakable(cut(one.topic, 80))),
+            cut(one.reason, 200),
+            one.reader,
+        )
         for one in reversed(found)
     ]
     return table(("when", "topic", "why", "reader"), rows[:_SHOWN])
@@ -35,7 +40,13 @@ def waste(found: Sequence[RanOnTotal]) -> Html:
     if not found:
         return el("p", "None, in the requests that were traced.", class_="none")
     rows = (
-        (el("strong", one.model), one.task, f"{one.requests:,}", duration(one.total_ns), duration(one.longest_ns))
+        (
+            el("strong", breakable(one.model)),
+            breakable(one.task),
+            f"{one.requests:,}",
+            duration(one.total_ns),
+            duration(one.longest_ns),
+        )
         for one in found
     )
     return table(("model", "task", "requests", "together", "longest"), rows)

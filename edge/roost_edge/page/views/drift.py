@@ -1,13 +1,14 @@
 """What the monitor finds strange, and what it watches: alarms on a line of time, in words, and all signals. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import tzinfo
 
 from roost_broker.clock import MS
 from roost_broker.messages import Alarms
 from roost_edge.alarm_desk import Answer, catching_up, episode_of
 from roost_edge.page.views.frame import Frame, may_not, token
-from roost_edge.page.views.markup import Html, badge, cut, el, joined
+from roost_edge.page.views.markup import Html, badge, breakable, cut, el, joined
+from roost_edge.page.wellness import learning
 from roost_rendezvous.analytics.alarms.episode import Episode, Marker
 from roost_rendezvous.analytics.faces import telling
 from roost_rendezvous.analytics.faces.plots import alarms_plot
@@ -37,26 +38,26 @@ def alarms(frame: Frame, lists: Mapping[str, Alarms], said: Answer | None, now_m
     start = min([now_ms - 7 * _DAY_MS, *(one.opened // MS for one in episodes)]) * MS
     marks = {(mark.at, mark.text): Marker(at=mark.at, text=mark.text) for one in episodes for mark in one.markers}
     waits = catching_up(said) if said is not None else ""
-    learning = None if episodes else _learning(lists)
+    nothing_yet = None if episodes else _learning(lists)
     return joined(
         el("h2", "Alarms"),
         el("p", waits, class_="note") if waits else None,
-        learning,
-        alarms_plot(episodes, start, now_ms * MS, zone, marks=list(marks.values())) if learning is None else None,
+        nothing_yet,
+        alarms_plot(episodes, start, now_ms * MS, zone, marks=list(marks.values())) if nothing_yet is None else None,
         el("ol", (_episode(frame, one, zone) for one in episodes), class_="races") if episodes else None,
         may_not(frame) if any(one.state == "open" for one in episodes) and not frame.form else None,
-        _able(lists),
+        _able(lists, why_not=nothing_yet is None),
     )
 
 
 def _learning(lists: Mapping[str, Alarms]) -> Html | None:
     """Said plainly while nothing could be an alarm yet: "no alarm" would say that all is as usual."""
-    if not lists or any(said.able and not said.why_not for said in lists.values()):
+    if not learning(lists):
         return None
     reasons = sorted({cut(said.why_not, 160) for said in lists.values() if said.why_not})
     why = f" ({'; '.join(reasons)})" if reasons else ""
     return joined(
-        el("p", badge("warn", "learning"), el("strong", " There can be no alarm yet.")),
+        el("p", el("strong", "There can be no alarm yet.")),
         el("p", f"The monitor still learns what is usual here{why}. Until then nobody is told of anything strange."),
     )
 
@@ -69,7 +70,8 @@ def watched(said: Answer | None, problem: str, zone: tzinfo | None) -> Html:
         return el("p", cut(said.why_not, 200) or "Nothing is watched yet.", class_="none")
     shown = standing_table(heard(said.standing), zone)
     more = said.signals - len(said.standing)
-    note = el("p", f"{more:,} more signals are watched; they are as usual.", class_="note") if more > 0 else None
+    how = "they are as usual" if said.able >= said.signals else "usual, or not known for long enough"
+    note = el("p", f"{more:,} more signals are watched; {how}.", class_="note") if more > 0 else None
     return joined(shown, note)
 
 
@@ -89,21 +91,23 @@ def _episode(frame: Frame, one: Episode, zone: tzinfo | None) -> Html:
         "li",
         badge(_GRADES[one.state], one.state),
         " ",
-        el("strong", cut(sentence, 240)),
+        el("strong", breakable(cut(sentence, 240))),
         el("br"),
         el("span", cut(head.split("  ", 2)[-1], 120), class_="dim"),
-        el("ul", (el("li", cut(line.strip(), 240)) for line in rest[: _SIGNALS + 4])) if rest else None,
+        el("ul", (el("li", breakable(cut(line.strip(), 240))) for line in rest[: _SIGNALS + 4])) if rest else None,
         know,
         id=f"alarm-{one.id}",
     )
 
 
-def _able(lists: Mapping[str, Alarms]) -> Html | None:
-    """Whether there can be an alarm at all."""
-    lines: Iterable[str] = (
-        f"{task or 'The device'}: {said.able:,} of {said.signals:,} watched signals have enough history for an alarm."
-        + (f" {cut(said.why_not, 160)}" if said.why_not else "")
+def _able(lists: Mapping[str, Alarms], *, why_not: bool) -> Html:
+    """Whether there can be an alarm at all; `why_not` where it is not said above."""
+    lines = {
+        task or "The device": f"{said.able:,} of {said.signals:,} watched signals have enough history for an alarm."
+        + (f" {cut(said.why_not, 160)}" if why_not and said.why_not else "")
         for task, said in sorted(lists.items())
         if said.signals
-    )
-    return joined(*(el("p", line, class_="note") for line in lines))
+    }
+    if len(set(lines.values())) == 1:  # they all say the same: so it is said once
+        return el("p", next(iter(lines.values())), class_="note")
+    return joined(*(el("p", f"{whose}: {line}", class_="note") for whose, line in lines.items()))

@@ -68,6 +68,11 @@ def token(frame: Frame) -> Html:
     return el("input", type="hidden", name="form", value=frame.form)
 
 
+def still() -> Html:
+    """Without JavaScript a page that looks again closes what somebody has opened: how to let it stand."""
+    return el("noscript", el("p", el("a", "Do not look again by itself", href="?still"), class_="note"))
+
+
 def may_not(frame: Frame) -> Html:
     """What stands in the place of a form where nothing can be changed."""
     how = "Set one on the device: roost page password." if not frame.password else "Log in first."

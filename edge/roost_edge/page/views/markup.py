@@ -2,9 +2,9 @@
 
 from datetime import datetime, tzinfo
 
-from roost_rendezvous.analytics.faces.markup import Attribute, Child, Html, badge, cut, el, joined, table
+from roost_rendezvous.analytics.faces.markup import Attribute, Child, Html, badge, breakable, cut, el, joined, table
 
-__all__ = ["Attribute", "Child", "Html", "badge", "cut", "el", "joined", "moment", "table"]
+__all__ = ["Attribute", "Child", "Html", "badge", "breakable", "cut", "el", "joined", "moment", "table"]
 
 
 def moment(ms: int, now_ms: int, zone: tzinfo | None) -> Html:

@@ -5,7 +5,7 @@ from datetime import tzinfo
 
 from roost_broker.messages import ModelState, OtaState, ScheduleSet
 from roost_edge.page.view import View
-from roost_edge.page.views.markup import Child, Html, badge, cut, el, joined, moment, table
+from roost_edge.page.views.markup import Child, Html, badge, breakable, cut, el, joined, moment, table
 from roost_edge.page.wellness import GRADES
 from roost_rendezvous.schedule import ANY, Schedule, explain
 
@@ -77,7 +77,7 @@ def _row(agreed: Schedule | None, name: str, replica: int, state: ModelState) ->
     labels = sorted(state.labels.items(), key=lambda one: -one[1])[:_LABELS]
     detail = el("span", cut(state.detail, 120), class_="dim") if state.detail and state.state != "ready" else None
     return (
-        el("strong", shown),
+        el("strong", breakable(shown)),
         joined(badge(GRADES.get(state.state, "off"), state.state), " ", detail),
         _place(agreed, name),
         cut(state.version, 24),
@@ -112,7 +112,7 @@ def phases(ota: OtaState | None) -> Html:
         )
     rows = (
         (
-            el("strong", f"{line.task}/{line.model}"),
+            el("strong", breakable(f"{line.task}/{line.model}")),
             badge(_PHASES.get(line.phase, "warn"), line.phase),
             line.wanted or "none",
             ", ".join(f"{slot.version} ({slot.state})" for slot in line.slots),
@@ -130,7 +130,7 @@ def roles(view: View) -> Html:
         return el("p", "No role has been heard of.", class_="none")
     rows = (
         (
-            el("strong", state.role),
+            el("strong", breakable(state.role)),
             badge(GRADES.get(state.state, "off"), state.state),
             f"{state.usage.memory_bytes / 1e6:.0f}\u00a0MB" if state.usage is not None else "",
             cut(state.detail, 160),

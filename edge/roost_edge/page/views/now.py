@@ -3,22 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 
-from roost_broker.messages import Alert, Motion
+from roost_broker.messages import Alarms, Alert, Motion
 from roost_edge.page.archive import Seen
 from roost_edge.page.views.frame import Frame, token
 from roost_edge.page.views.gallery import card
-from roost_edge.page.views.markup import Html, badge, cut, el, moment
-from roost_edge.page.wellness import Concern
+from roost_edge.page.views.markup import Html, badge, cut, el, joined, moment
+from roost_edge.page.wellness import Concern, learning
 
 _SIGHTINGS = 8
 
 
-def wellness(found: Sequence[Concern], broker: bool) -> Html:
-    """One line when all is well; else what is not, and what to do."""
+def wellness(found: Sequence[Concern], lists: Mapping[str, Alarms]) -> Html:
+    """One line when all is well; else what is not, and what to do. `lists` are the open alarms, by task."""
     if not found:
-        return el(
-            "p", badge("good", "well"), " Every role and model that the settings ask for is ready.", class_="well"
-        )
+        return el("p", _ready(lists))
     items = (
         el(
             "li",
@@ -31,6 +29,20 @@ def wellness(found: Sequence[Concern], broker: bool) -> Html:
         for one in found
     )
     return el("ul", items, class_="concerns")
+
+
+def _ready(lists: Mapping[str, Alarms]) -> Html:
+    """Everybody runs. Well it is only where the monitor would say something, and does not."""
+    ready = " Every role and model that the settings ask for is ready"
+    count = sum(one.state == "open" for task in lists.values() for one in task.open)
+    if count:
+        link = el("a", f"{count} alarm{'s are' if count > 1 else ' is'} open", href="/alarms")
+        return joined(badge("bad", "alarm"), f"{ready}, but ", link, ".")
+    if learning(lists):
+        return joined(badge("warn", "learning"), f"{ready}. What is usual here is not known yet.")
+    behind = max((said.signals - said.able for said in lists.values()), default=0)
+    beside = f" {behind:,} of the watched signals still learn what is usual." if behind > 0 else ""
+    return joined(badge("good", "well"), f"{ready}.{beside}")
 
 
 def cameras(

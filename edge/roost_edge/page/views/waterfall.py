@@ -178,7 +178,7 @@ def _of_part(part: Part) -> Iterator[Html]:
     elif part.status == "gone":
         yield joined(name, f" was gone{why}.")
     elif part.status == "pending" and not part.ran_on_ns:
-        yield joined(name, f" had said nothing when the answer was given{why}.")
+        yield joined("Nothing from ", name, f" had arrived when the answer was given{why}.")
     elif part.declined and part.status != "answered":
         yield joined(name, f" declined after the answer: {part.declined}.")
     if part.ignored:

@@ -1,10 +1,13 @@
 """Writing HTML and SVG: what is text is escaped, always; only this module makes what is not. Pure."""
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+_SEAM = re.compile(r"(?<=\w)[/.-](?=[^\W\d])|(?<=[^\W\d])[/-](?=\w)")
+"""Between two pieces of a name, one of which is no number."""
 
 
 class Html(str):
@@ -50,6 +53,11 @@ def _attribute(name: str, value: Attribute) -> str:
 def cut(text: str, most: int) -> str:
     """At most so many characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def breakable(text: str) -> Html:
+    """Text whose names may wrap after `/`, `.` and `-`: never inside a word, a number or a date."""
+    return Html(_SEAM.sub(r"\g<0><wbr>", escape(text)))
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[Child]], **attributes: Attribute) -> Html:

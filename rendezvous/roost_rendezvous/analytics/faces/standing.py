@@ -7,9 +7,10 @@ two signals can be compared, whatever they measure. The strangest come first; wh
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 
+from roost_broker.enumeration import first_of
 from roost_rendezvous.analytics.alarms.standing import SignalStanding
 from roost_rendezvous.analytics.faces.axes import milliseconds, per_cent, plain
-from roost_rendezvous.analytics.faces.markup import Html, badge, cut, el, joined, table
+from roost_rendezvous.analytics.faces.markup import Html, badge, breakable, cut, el, joined, table
 from roost_rendezvous.analytics.faces.telling import moment
 from roost_rendezvous.analytics.reading import Side
 
@@ -17,6 +18,8 @@ SIDES: dict[Side, str] = {"data": "Data: what goes in, and what is said of it", 
 LOUD, NOTED = 3.0, 2.0
 """Nines from which a signal is coloured: stranger than 999 of 1,000, than 99 of 100 of its own history."""
 _MOST_NINES = 9
+_NAMED, _UNFOLDED = 3, 160
+"""Signals that still learn: named in the sentence, and listed below it."""
 
 
 def figure_of(number: float | None, unit: str) -> str:
@@ -59,19 +62,38 @@ def standing_table(found: Sequence[SignalStanding], zone: tzinfo | None, *, most
         if not shown:
             parts.append(el("p", "Nothing is watched here yet.", class_="none"))
             continue
-        heads = ("signal", "now", "normal", "how strange", "read at")
-        parts.append(table(heads, (_row(one, zone) for one in shown[:most]), class_="standing"))
-        parts += [el("p", line, class_="note") for line in rest(shown, most)]
+        judged = [one for one in shown if one.watch != "not-enough-history"]
+        if judged:
+            parts.append(_table(judged[:most], zone))
+        parts += [el("p", line, class_="note") for line in rest(judged, most)]
+        if len(judged) < len(shown):
+            parts.append(_learning([one for one in shown if one.watch == "not-enough-history"], len(shown), zone))
     return joined(*parts)
 
 
 def rest(shown: Sequence[SignalStanding], most: int) -> Iterable[str]:
-    """What is not in the table, in words."""
+    """What is judged and not in the table, in words."""
     if len(shown) > most:
         yield f"{len(shown) - most:,} more are watched, none of them stranger than these."
-    learning = sum(one.watch == "not-enough-history" for one in shown)
-    if learning:
-        yield f"{learning:,} of {len(shown):,} have too little history to be judged, and raise no alarm."
+
+
+def too_little_history(found: Sequence[SignalStanding], of: int) -> str:
+    """How many cannot be judged yet, and the first of them."""
+    names = first_of([cut(one.signal, 70) for one in found], _NAMED)
+    return f"{len(found):,} of {of:,} have too little history to be judged, and raise no alarm: {names}."
+
+
+def _learning(found: Sequence[SignalStanding], of: int, zone: tzinfo | None) -> Html:
+    """What cannot be judged yet is one sentence; who wants to see more opens it."""
+    return joined(
+        el("p", breakable(too_little_history(found, of)), class_="note"),
+        el("details", el("summary", "What each of them says now, and what it lacks"), _table(found[:_UNFOLDED], zone)),
+    )
+
+
+def _table(found: Sequence[SignalStanding], zone: tzinfo | None) -> Html:
+    heads = ("signal", "now", "normal", "how strange", "read at")
+    return table(heads, (_row(one, zone) for one in found), class_="standing")
 
 
 def _judged(one: SignalStanding, grade: str) -> Html:
@@ -86,7 +108,7 @@ def _row(one: SignalStanding, zone: tzinfo | None) -> tuple[Html | str, ...]:
     grade = "off" if one.watch != "watched" else "bad" if nines >= LOUD else "warn" if nines >= NOTED else "good"
     sentence = el("span", cut(one.sentence, 160), class_="note") if one.sentence else None
     return (
-        joined(el("strong", cut(one.signal, 70)), el("br") if sentence else None, sentence),
+        joined(el("strong", breakable(cut(one.signal, 70))), el("br") if sentence else None, sentence),
         figure_of(one.now, one.unit),
         figure_of(one.normal, one.unit),
         _judged(one, grade),

@@ -12,7 +12,7 @@ from roost_rendezvous.analytics.alarms.standing import SignalStanding
 from roost_rendezvous.analytics.faces import telling
 from roost_rendezvous.analytics.faces.axes import milliseconds, per_cent, plain
 from roost_rendezvous.analytics.faces.slow import bars
-from roost_rendezvous.analytics.faces.standing import SIDES, figure_of, how_strange, of_side, rest
+from roost_rendezvous.analytics.faces.standing import SIDES, figure_of, how_strange, of_side, rest, too_little_history
 from roost_rendezvous.analytics.faces.values import Bands, Histogram, Rates, Report, TaskReport
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -25,7 +25,7 @@ _MOST_MODELS = 20
 def render(report: Report, *, width: int = 100, zone: tzinfo | None = None) -> str:
     """The whole report, `width` characters wide (at least 60)."""
     width = max(width, _LEAST_WIDTH)
-    lines = [f"{report.source} · {telling.span(report, zone)}", *report.notes, ""]
+    lines = [f"{report.source} · {telling.span(report, zone)}", *telling.noted(report, zone), ""]
     lines += _alarms(report, zone)
     for one in report.tasks:
         lines += [*_task(one, report, width, zone), ""]
@@ -132,6 +132,7 @@ def _models(task: TaskReport) -> Iterator[str]:
         yield "  ".join(f"{row[nth]:<{widths[nth]}}" for nth in kept)
     if len(task.models) > _MOST_MODELS:
         yield f"… and {len(task.models) - _MOST_MODELS} more models."
+    yield from telling.models_explained(task.models[:_MOST_MODELS])
 
 
 def _alarms(report: Report, zone: tzinfo | None) -> Iterator[str]:
@@ -149,11 +150,15 @@ def standing_lines(found: Sequence[SignalStanding], most: int = _MOST_READINGS) 
         if not shown:
             continue
         yield title
-        for one in shown[:most]:
+        learning = [one for one in shown if one.watch == "not-enough-history"]
+        known = [one for one in shown if one.watch != "not-enough-history"]
+        for one in known[:most]:
             now, normal = figure_of(one.now, one.unit), figure_of(one.normal, one.unit)
             figures = f"now {now or '?'}, normal {normal or '?'}: " if now or normal else ""
             yield f"  {one.signal}: {figures}{how_strange(one)}"
-        yield from (f"  {line}" for line in rest(shown, most))
+        yield from (f"  {line}" for line in rest(known, most))
+        if learning:  # a line for each would hide the others
+            yield f"  {too_little_history(learning, len(shown))}"
         yield ""
 
 
