@@ -75,9 +75,26 @@ def test_an_undeclared_reader_hears_nothing_and_is_named_from_the_log(
 
 
 def test_without_such_a_reader_the_check_says_yes(
-    broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., Any], broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    async def main() -> None:
+        # A client's id stands for its user where the log does not name users.
+        reader = MqttBus(structs.replace(as_operator(broker.device.broker), session_expiry_s=0), "operator")
+        reader.subscribe(INPUT, lambda delivery: None)
+        await reader.start()
+        await reader.stop()
+
+    run(main(), timeout=60)
     assert streams(broker, monkeypatch, "--log", str(broker.process.log_file), "--check") == 0
     said = capsys.readouterr().out
     assert "roost/coop-1/nest/scores/champion" in said
-    assert "everybody has the right to what he asked for" in said
+    assert "1 subscription in the log; everybody has the right to what he asked for" in said
+
+
+def test_a_log_that_nobody_is_in_is_no_yes_to_what_was_not_seen(
+    broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert streams(broker, monkeypatch, "--log", str(broker.process.log_file), "--check") == 0
+    said = capsys.readouterr()
+    assert "everybody has the right" not in said.out
+    assert "Not checked: who asks for more than he was given." in said.err

@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from roost_edge.cli import output
 from roost_edge.cli.operator import DEFAULT_SETTINGS, SettingsFile
 from roost_edge.cli.output import EXIT_CODES, Json
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_edge.broker_setup.setting_up import Outcome
@@ -80,6 +81,7 @@ def _say(done: "Outcome", followed: str, *, check: bool) -> None:
     outside = f"other machines come in at {done.outside}" if done.outside else "no other machine comes in"
     if not done.outside and done.missing:
         outside += f" (the identity lacks {', '.join(done.missing)}; see roost enrol)"
-    print(f"{done.users} users; {outside}; {'nothing to change' if not done.changed else f'Mosquitto: {done.follow}'}.")
+    change = "nothing to change" if not done.changed else f"Mosquitto: {done.follow}"
+    print(f"{counted(done.users, 'user')}; {outside}; {change}.")
     if followed:
         output.say(followed)

@@ -11,6 +11,7 @@ from roost_edge.cli.centre_options import DEFAULT_CENTRE, CentreFolder, age, amo
 from roost_edge.cli.output import EXIT_CODES, Json
 from roost_edge.cli.reporter import reporting
 from roost_edge.logs import one_complaint
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_broker.centre.applying import StreamStatus
@@ -171,7 +172,8 @@ def _print_status(streams: "tuple[StreamStatus, ...]", frames: int, archive: "Ov
         for one in archive.days
     ]
     print(output.table(days) if archive.days else "The archive is empty.")
-    print(f"{archive.frames} frames, {amount(archive.frame_bytes)}; {archive.refused} messages refused.")
+    pictures, refused = counted(archive.frames, "frame"), counted(archive.refused, "message")
+    print(f"{pictures}, {amount(archive.frame_bytes)}; {refused} refused.")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -212,7 +214,8 @@ def replay(
     if as_json:
         output.data(done)
     else:
-        print(f"{done.messages} messages, {amount(done.bytes)}, in {done.seconds:g} s ({done.per_second:g}/s).")
+        said = counted(done.messages, "message")
+        print(f"{said}, {amount(done.bytes)}, in {done.seconds:g} s ({done.per_second:g}/s).")
     if not done.messages:
         output.say("The archive holds nothing of that choice (--from, --to, --task, --node, --lane).")
         output.say("  → Choose more; roost centre status shows the days and tasks that are archived.")

@@ -12,7 +12,9 @@ from roost_broker.durable import write_durably
 from roost_broker.errors import Misuse
 from roost_broker.printable import printable
 from roost_edge.cli import output
-from roost_edge.cli.compare_sources import Source, Wanted, moment_ms, opened
+from roost_edge.cli.compare_bands import banded
+from roost_edge.cli.compare_sources import Source, Wanted, archive_of_device, moment_ms, opened
+from roost_edge.cli.operator import DEFAULT_SETTINGS, SettingsFile
 from roost_edge.cli.output import Json
 from roost_edge.cli.reporter import Reporter, reporting
 
@@ -31,7 +33,11 @@ def compare(
         str, typer.Argument(metavar="[A]", help="A model: `champion`, `champion@3`. Without models: all pairs.")
     ] = "",
     other: Annotated[str, typer.Argument(metavar="[B]", help="The model beside it. Without it: A over time.")] = "",
-    archive: Annotated[Path | None, typer.Option(help="A device's archive (DATA/archive/TASK), or a centre's.")] = None,
+    settings: SettingsFile = DEFAULT_SETTINGS,
+    archive: Annotated[
+        Path | None,
+        typer.Option(help="A device's archive (DATA/archive/TASK), or a centre's. Else that of the settings' device."),
+    ] = None,
     rows: Annotated[Path | None, typer.Option(help="Rows as JSONL; - is stdin.")] = None,
     csv: Annotated[Path | None, typer.Option(help="A CSV: a column for each model, or one score a line.")] = None,
     task: Annotated[str, typer.Option(help="Only this task; needed where there are several.")] = "",
@@ -77,9 +83,12 @@ def compare(
     Both saw the same input and the same state, so their answers can be compared one by one: how many are the same, what
     the others put at risk at most, whether both put the requests into the same order, and which differing requests are
     worth looking at. One model alone is compared with its own yesterday, last month, the canary and the best there was.
+    On a device nothing more need be said: without a source it is the archive of the settings' task.
 
     Status 0 when they were compared, 2 when there is nothing to compare.
     """
+    if archive is None and rows is None and csv is None:
+        archive = archive_of_device(settings, task)
     if labels is not None and archive is None:
         raise Misuse("Labels are found by the pictures of an archive.", "Give --archive, or put `truth` into the rows.")
     if labels is None and (trained_on or all_labels):
@@ -129,7 +138,7 @@ def compare(
         whole = _remarked(compared(found, choice(one), choice(other), options), source)
         whole = _always(whole, drawn, (choice(one).model, choice(other).model))
         if bands is not None:
-            whole = _banded(whole, bands)
+            whole = banded(whole, bands)
         if html is not None:
             _write_page(whole, source, html)
     if as_json:
@@ -191,25 +200,6 @@ def _remarked(whole: "Whole", source: Source) -> "Whole":
 
     found = msgspec.structs.replace(whole.found, notes=[*source.remarks, *whole.found.notes])
     return replace(whole, found=found)
-
-
-def _banded(whole: "Whole", path: Path) -> "Whole":
-    """Judged by what is usual beside this canary, and kept for the next one."""
-    import msgspec
-
-    from roost_rendezvous.analytics.comparison.canary_bands import CanaryBands, Kept, judged, kept
-
-    before: list[Kept] = []
-    if path.exists():
-        try:
-            before = msgspec.json.decode(path.read_bytes(), type=list[Kept])
-        except msgspec.DecodeError as error:
-            raise Misuse(f"{path} holds no comparisons: {error}.", "Name another file; it is made.") from error
-    known, new = CanaryBands(before), kept(whole, whole.found.one.name)
-    whole = judged(whole, known, new)
-    known.add(new)
-    write_durably(path, msgspec.json.format(msgspec.json.encode(known.snapshot()), indent=1) + b"\n")
-    return whole
 
 
 def _show_standing(rows: "Iterable[Row]", model: str, canary: str, *, as_json: bool) -> None:
@@ -289,6 +279,7 @@ def _show(found: "Comparison") -> None:
         print(output.table([telling.GROUPS_HEAD, *telling.groups(found)]))
     if found.strata:
         print()
+        print(telling.strata_explained(found))
         print(output.table([telling.STRATA_HEAD, *telling.strata(found)]))
         for one in found.sample[:_SHOWN]:
             print(f"  {printable(one.request_id)}  {printable(telling.drawn(one))}")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roost_broker.errors import Misuse
+from roost_edge.cli import output
+from roost_edge.cli.operator import only_task
 
 if TYPE_CHECKING:
     from roost_models.archive.cases import CaseSource
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from roost_rendezvous.analytics.rows import Row
 
 _MS = 1_000_000
+_SOURCES = "Give one of --archive DIR, --rows FILE.jsonl, --csv FILE.csv, --settings FILE (a device's)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,33 @@ class Source:
         return thumbnails(drawn, self.archive.frames)
 
 
+def archive_of_device(file: Path, task: str) -> Path:
+    """The archive that a device with these settings keeps of its task, and a word on which it is.
+
+    Raises `Misuse` with what to add: no settings here, several tasks, nothing archived yet.
+    """
+    if not file.exists():
+        raise Misuse(f"Rows come from one place, and there is no {file} that names a device's archive.", _SOURCES)
+    from roost_edge.settings import loading
+    from roost_models.archive.schema import DATABASE
+
+    device = loading.load(file)
+    archive = device.layout.archive(only_task(device, file, task))
+    if not (archive / DATABASE).is_file():
+        raise Misuse(
+            f"This device has archived nothing yet: there is no {archive / DATABASE}.",
+            "Let it run until it has answered (roost up), or give --archive DIR.",
+        )
+    output.say(f"Of {archive}, as {file} has it.")
+    return archive
+
+
 @contextmanager
 def opened(wanted: Wanted) -> Iterator[Source]:
     """Raises `Misuse` when not exactly one source is named, or it cannot be read."""
     named = [one for one in (wanted.archive, wanted.rows, wanted.csv) if one is not None]
     if len(named) != 1:
-        raise Misuse("Rows come from one place.", "Give one of --archive DIR, --rows FILE.jsonl, --csv FILE.csv.")
+        raise Misuse("Rows come from one place.", _SOURCES)
     if wanted.archive is not None:
         with _archive(wanted, wanted.archive) as source:
             yield source

@@ -10,18 +10,24 @@ import typer
 
 from roost_broker.errors import Misuse
 from roost_edge.cli import output
+from roost_edge.cli.operator import DEFAULT_SETTINGS, SettingsFile
 from roost_edge.cli.output import EXIT_CODES, Json
+from roost_edge.plurals import counted
 
 app = typer.Typer(no_args_is_help=True, help="Settings: check, show, schema, example.")
 
-File = Annotated[Path, typer.Argument(envvar="ROOST_SETTINGS", help="The settings file (TOML).", show_default=True)]
-_DEFAULT = Path("roost.toml")
+File = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE", help="The settings file (TOML); the same as --settings.", show_default=False),
+]
 _MASK = "***"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @app.command(epilog=EXIT_CODES)
-def check(file: File = _DEFAULT, as_json: Json = False) -> None:
+def check(
+    context: typer.Context, file: File = None, settings: SettingsFile = DEFAULT_SETTINGS, as_json: Json = False
+) -> None:
     """Say whether a device can run on this file.
 
     Looks at settings, schedules, bundles, pictures and the data folder.
@@ -30,6 +36,7 @@ def check(file: File = _DEFAULT, as_json: Json = False) -> None:
     """
     from roost_edge.settings.check import check as check_settings
 
+    file = _meant(context, file, settings)
     findings = check_settings(file)
     errors = sum(finding.level == "error" for finding in findings)
     if as_json:
@@ -39,21 +46,22 @@ def check(file: File = _DEFAULT, as_json: Json = False) -> None:
             field = f"{finding.field}: " if finding.field else ""
             print(f"{file}:{finding.line}: {finding.level}: {field}{finding.problem}")
             print(f"    → {finding.remedy}")
-        warnings = len(findings) - errors
         verdict = "cannot be used" if errors else "can be used"
-        print(f"{file} {verdict}: {errors} error(s), {warnings} warning(s).")
+        print(f"{file} {verdict}: {counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}.")
     raise typer.Exit(output.NO if errors else output.OK)
 
 
 @app.command(epilog=EXIT_CODES)
-def show(file: File = _DEFAULT, as_json: Json = False) -> None:
+def show(
+    context: typer.Context, file: File = None, settings: SettingsFile = DEFAULT_SETTINGS, as_json: Json = False
+) -> None:
     """Print the settings in effect.
 
     Defaults are included; secrets are masked.
     """
     from roost_edge.settings.loading import load
 
-    effective = masked(msgspec.to_builtins(load(file)))
+    effective = masked(msgspec.to_builtins(load(_meant(context, file, settings))))
     if as_json:
         output.data(effective)
     else:
@@ -93,6 +101,16 @@ def example(
         raise Misuse(f"There is no example {name!r}.", f"There are: {', '.join(sorted(found))}.")
     text = found[name].read_text(encoding="utf-8")
     output.data({"name": name, "toml": text}) if as_json else print(text, end="")
+
+
+def _meant(context: typer.Context, file: Path | None, settings: Path) -> Path:
+    """The file that was named, in either way. Raises `Misuse` when both ways name one."""
+    if file is None:
+        return settings
+    source = context.get_parameter_source("settings")
+    if source is not None and source.name == "COMMANDLINE":
+        raise Misuse("Two settings files are named, and one is looked at.", "Give FILE or --settings FILE, not both.")
+    return file
 
 
 def masked(settings: dict[str, Any]) -> dict[str, Any]:

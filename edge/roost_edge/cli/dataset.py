@@ -17,6 +17,7 @@ from roost_edge.cli.label_options import (
     open_store,
 )
 from roost_edge.cli.output import EXIT_CODES, Json
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_models.datasets.document import Dataset
@@ -141,18 +142,19 @@ def diff(
     if as_json:
         output.data(found)
     else:
-        print(f"{found.before} → {found.after}: +{len(found.added)} -{len(found.removed)} pictures")
+        print(f"{found.before} → {found.after}: +{len(found.added)} -{counted(len(found.removed), 'picture')}")
         print(output.table([["label", "before", "after"], *_counts(found.counts)], indent="  "))
         for one in found.relabelled[:_SHOWN]:
             print(f"  relabelled: {one.sha256[:12]} {one.before} → {one.after}")
         if len(found.relabelled) > _SHOWN:
             print(f"  … and {len(found.relabelled) - _SHOWN} more")
         if found.moved:
-            print(f"  {len(found.moved)} pictures are in another split")
+            print(f"  {counted(len(found.moved), 'picture is', 'pictures are')} in another split")
         if found.labels_added or found.labels_removed:
             print(f"  labels: +{', '.join(found.labels_added) or '–'} -{', '.join(found.labels_removed) or '–'}")
         if found.leaked:
-            output.say(f"{len(found.leaked)} pictures of the test split are trained on: figures cannot be compared.")
+            leaked = counted(len(found.leaked), "picture of the test split is", "pictures of the test split are")
+            output.say(f"{leaked} trained on: figures cannot be compared.")
     raise typer.Exit(output.NO if found.leaked else output.OK)
 
 

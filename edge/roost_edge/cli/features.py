@@ -8,6 +8,7 @@ import typer
 from roost_edge.cli import output
 from roost_edge.cli.operator import DEFAULT_SETTINGS, SettingsFile
 from roost_edge.cli.output import Json
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_models.assessment.leaving_out import InputReport
@@ -99,7 +100,7 @@ def _device(
 def _say(report: "InputReport") -> None:
     found = report.variables
     gone = f"; {report.left_out} more have no picture any more" if report.left_out else ""
-    print(f"{report.name} {report.version}, {report.requests} requests asked again{gone}\n")
+    print(f"{report.name} {report.version}, {counted(report.requests, 'request')} asked again{gone}\n")
     head = ("variable", "", "changes scores by", "at most", "other answer", "values")
     rows = [
         (

@@ -11,6 +11,7 @@ from roost_broker.errors import Misuse
 from roost_broker.stopping import told_to_stop
 from roost_edge.cli import output
 from roost_edge.cli.output import Json
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,7 @@ def simulate(
         output.data({"devices": devices, "counts": counts})
     else:
         told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
-        print(f"{devices} devices: {told}.")
+        print(f"{counted(devices, 'device')}: {told}.")
 
 
 async def _run(

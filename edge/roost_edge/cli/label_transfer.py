@@ -12,6 +12,7 @@ from roost_edge.cli import output
 from roost_edge.cli.label_options import DEFAULT_CENTRE, Author, CentreFolder, author_or_user, open_store
 from roost_edge.cli.output import Json
 from roost_edge.cli.reporter import reporting
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_models.labels.importing import Imported
@@ -181,11 +182,17 @@ def _import_lines(source: Path, centre: Path, task: str, *, as_json: bool) -> No
 
 def _tell(found: "Imported", *, dry_run: bool) -> None:
     if found.problems:
-        output.say(f"{len(found.problems)} problems: nothing was written. Correct them, or take those files away.")
+        problems = counted(len(found.problems), "problem")
+        output.say(f"{problems}: nothing was written. Correct them, or take those files away.")
         return
-    verb = "would be" if dry_run else "are"
-    output.say(f"{found.new} labels {verb} new ({found.superseding} of them corrections), {found.known} were known.")
+    words = ("label would be", "labels would be") if dry_run else ("label is", "labels are")
+    known = counted(found.known, "was", "were")
+    output.say(f"{counted(found.new, *words)} new ({found.superseding} of them corrections), {known} known.")
     if found.missing:
-        output.say(f"{found.missing} rows have no picture and were left out.")
+        output.say(f"{counted(found.missing, 'row has no picture and was', 'rows have no picture and were')} left out.")
     if found.without_time:
-        output.say(f"{found.without_time} pictures do not say when they were taken: they count as of no day.")
+        words = (
+            "picture does not say when it was taken: it counts",
+            "pictures do not say when they were taken: they count",
+        )
+        output.say(f"{counted(found.without_time, *words)} as of no day.")

@@ -12,6 +12,7 @@ from roost_broker.errors import Misuse, PeerError
 from roost_broker.stopping import told_to_stop
 from roost_edge.cli import output
 from roost_edge.cli.output import Json
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_broker.mirror import Mirror, Stream
@@ -156,9 +157,9 @@ async def _tell(copying: "Mirror") -> None:
 
 def _sentence(copying: "Mirror") -> str:
     counts = copying.counts
-    sentence = f"{counts['copied']} requests copied, {counts['dropped']} dropped"
+    sentence = f"{counted(counts['copied'], 'request')} copied, {counts['dropped']} dropped"
     if counts["frames"] or counts["frames-missing"]:
-        sentence += f"; {counts['frames']} frames copied, {counts['frames-missing']} not to be had"
+        sentence += f"; {counted(counts['frames'], 'frame')} copied, {counts['frames-missing']} not to be had"
     if counts["not-a-request"]:
         sentence += f"; {counts['not-a-request']} were no requests"
     return sentence + "."

@@ -60,19 +60,23 @@ def token(
 ) -> None:
     """Make a token for a program that reads /metrics.
 
-    It is printed on stdout, once; only its hash is kept. The one before it ends. It opens /metrics of the page and
-    nothing else: `Authorization: Bearer TOKEN`, in Prometheus `authorization.credentials_file`.
+    It is printed on stdout, once; only its hash is kept. There is one token at a time: the one before it is void from
+    then on, and whoever reads with it is refused until he has the new one. It opens /metrics of the page and nothing
+    else: `Authorization: Bearer TOKEN`, in Prometheus `authorization.credentials_file`.
     """
     from roost_edge.page import scraper_token
     from roost_edge.settings import loading
 
     path = loading.load(settings).layout.page / "metrics-token"
+    replaced = path.exists()
     made = scraper_token.make(path)
     if as_json:
-        output.data({"file": path, "token": made})
+        output.data({"file": path, "token": made, "replaced": replaced})
     else:
         print(made)
     output.say(f"A program may read /metrics with it; its hash is in {path}.")
+    if replaced:
+        output.say("The token before it is void from now on: give this one to every program that read with that.")
 
 
 @app.command(epilog=EXIT_CODES)

@@ -21,6 +21,7 @@ from roost_edge.cli.registry_options import (
     quorum_of,
     registry_of,
 )
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_models.registry.rotation import Proposal
@@ -142,7 +143,7 @@ def publish(
         return
     title = f"{published.bundle.name} {published.bundle.version} of task {published.task}"
     if published.new:
-        print(f"{title} is published: {published.files} new files, {published.bytes} bytes.")
+        print(f"{title} is published: {counted(published.files, 'new file')}, {published.bytes} bytes.")
     else:
         print(f"{title} was published already, exactly so.")
     output.say(f"Bring it to devices: roost rollout start {published.bundle.name} {published.bundle.version}")
@@ -340,7 +341,8 @@ def export(
     if as_json:
         output.data(done)
     else:
-        print(f"{target}: {done.copied} files copied ({done.bytes} bytes), {done.kept} were there.")
+        copied, kept = counted(done.copied, "file"), counted(done.kept, "was", "were")
+        print(f"{target}: {copied} copied ({done.bytes} bytes), {kept} there.")
         print(f"Devices accept it until {done.expires}.")
 
 

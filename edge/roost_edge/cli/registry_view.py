@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from roost_edge.cli import output
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_models.registry.status import RegistryStatus
@@ -18,7 +19,8 @@ def print_status(found: "RegistryStatus") -> None:
              f"{role.days_left:g} days"]
         )  # fmt: skip
     print(output.table(rows))
-    print(f"\n{len(found.bundles)} bundles, {found.files} files, {found.bytes} bytes in {found.path}")
+    said = f"{counted(len(found.bundles), 'bundle')}, {counted(found.files, 'file')}"
+    print(f"\n{said}, {found.bytes} bytes in {found.path}")
     if found.bundles:
         print(output.table([[one.task, one.name, one.version, one.digest[:12]] for one in found.bundles], indent="  "))
     for one in found.rollouts:

@@ -140,7 +140,7 @@ def _of_device(settings: Path, task: str, since: str, until: str, *, pictures: b
     try:
         kept = reader.span()
         if kept is None:
-            raise PeerError("The monitor has kept nothing yet.", "Wait for its first ten minutes with requests.")
+            raise PeerError("The monitor has kept nothing yet.", "It writes after a quarter of an hour with requests.")
         from_ms, to_ms = moment_ms(since), moment_ms(until)
         end = min(kept[1], to_ms // 1000) if to_ms is not None else kept[1]
         start = from_ms // 1000 if from_ms is not None else max(kept[0], end - _DAYS * 86_400)

@@ -29,6 +29,7 @@ from roost_edge.cli.rollout_options import (
     source_of,
 )
 from roost_edge.cli.rollout_ordering import order
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_models.rollout.progress import Progress
@@ -296,7 +297,8 @@ def status(rollout: RolloutId = "", centre: CentreFolder = DEFAULT_CENTRE, as_js
     print(f"{order.rollout_id}: {order.bundle.name} {order.bundle.version}{back} for {order.task}, by {order.author}")
     step = f"step {progress.step + 1} of {len(order.plan.steps)}"
     reason = f": {progress.reason}" if progress.reason else ""
-    print(f"{progress.state}, {step}; {len(progress.ever_served)} devices were served by it{reason}")
+    served = counted(len(progress.ever_served), "device was", "devices were")
+    print(f"{progress.state}, {step}; {served} served by it{reason}")
     print()
     print(plan_table(order.plan))
     if markers:

@@ -10,6 +10,7 @@ import msgspec
 from roost_broker.clock import SECOND
 from roost_broker.printable import printable, printable_lines
 from roost_edge.cli import output
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -59,7 +60,7 @@ def plan_words(plan: "Plan") -> str:
     expected = ", ".join(f"{name} {share:.1%}" for name, share in plan.baseline.shares.items())
     weak = [str(number) for number, step in enumerate(plan.steps, 1) if step.detects > policy.effect * 1.01]
     lines = [
-        f"{plan.devices} devices, {plan.requests_per_day:g} requests a day each; expected: {expected}.",
+        f"{counted(plan.devices, 'device')}, {plan.requests_per_day:g} requests a day each; expected: {expected}.",
         f"It takes at least {span(plan.duration_s)}. Each step shows a fall of {policy.effect:.0%} with a chance of "
         f"{1 - policy.miss:.0%}; a good bundle is halted with a chance of at most {policy.false_halt:.0%}.",
         f"At most {plan.ever_served:.1%} of the devices serve it before the gates have passed with such devices.",
@@ -211,7 +212,8 @@ def line(conducting: "Conducting") -> str:
     waiting = [f"{gate.name} ({gate.group})" for gate in controller.gates if gate.verdict == "wait"]
     text = (
         f"{progress.state} step {progress.step + 1}/{len(progress.order.plan.steps)} shadow {step.shadow:.2%} serving "
-        f"{step.serving:.2%}; {len(controller.fleet)} devices report, {controller.fleet.serving()} serve it"
+        f"{step.serving:.2%}; {counted(len(controller.fleet), 'device reports', 'devices report')}, "
+        f"{counted(controller.fleet.serving(), 'serves', 'serve')} it"
     )
     text += f"; waits for {', '.join(waiting[:3])}" if waiting else ""
     unheard = next((gate for gate in controller.gates if gate.name == "alarms" and gate.verdict == "not judged"), None)

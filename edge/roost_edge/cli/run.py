@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shlex
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +17,12 @@ from roost_edge.logs import one_complaint, readable
 
 if TYPE_CHECKING:
     from roost_edge.processes.supervisor import Supervisor
+    from roost_edge.settings.device import Settings as Device
 
 _DEFAULT = "roost.toml"
+_QUIET = ("debug: ", "info: ", "INFO: ")
+"""The last is how TensorFlow Lite begins its own; its warnings and errors begin otherwise."""
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared with, not listened on
 
 Settings = Annotated[Path, typer.Option("--settings", "-s", envvar="ROOST_SETTINGS", help="The settings file (TOML).")]
 
@@ -47,16 +53,21 @@ def up(
 
     def on_line(role: str, line: str) -> None:
         text = readable(line)
-        if verbose or not text.startswith(("debug: ", "info: ")):
+        if verbose or not for_the_log_alone(text):
             output.say(f"{role}: {text}")
 
     supervisor = Supervisor(settings, on_line=on_line, on_change=lambda role, what: output.say(f"{role}: {what}"))
-    asyncio.run(_until_stopped(supervisor))
+    asyncio.run(_until_stopped(supervisor, settings))
 
 
-async def _until_stopped(supervisor: "Supervisor") -> None:
+def for_the_log_alone(line: str) -> bool:
+    """Whether a line of a role, as people read it, says of itself that it tells of nothing amiss."""
+    return line.startswith(_QUIET)
+
+
+async def _until_stopped(supervisor: "Supervisor", file: Path) -> None:
     stop = told_to_stop()
-    beginning = asyncio.create_task(_begin(supervisor))
+    beginning = asyncio.create_task(_begin(supervisor, file))
     waiting = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({beginning, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,7 +83,7 @@ async def _until_stopped(supervisor: "Supervisor") -> None:
             output.say("All roles have ended.")
 
 
-async def _begin(supervisor: "Supervisor") -> None:
+async def _begin(supervisor: "Supervisor", file: Path) -> None:
     with one_complaint():
         await supervisor.start()
     await supervisor.wait_ready(60)
@@ -80,3 +91,22 @@ async def _begin(supervisor: "Supervisor") -> None:
     output.say(
         f"All {len(supervisor.roles)} roles are ready. Watch: mosquitto_sub -p {broker.port} -t '{broker.base}/#' -v"
     )
+    for line in page_lines(supervisor.settings, file):
+        output.say(line)
+
+
+def page_lines(settings: "Device", file: Path) -> list[str]:
+    """Where the device's own page is, and what to type for a password while it has none; nothing without a page."""
+    page = settings.page
+    if page is None:
+        return []
+    if page.port == 0:  # the system chose
+        lines = [f"Its page is at a port that its log names: {settings.layout.log('page')}"]
+    else:
+        host = socket.gethostname() if page.host in _EVERYWHERE else page.host
+        host = f"[{host}]" if ":" in host else host
+        lines = [f"Its page: {'https' if page.secure else 'http'}://{host}:{page.port}"]
+    if not settings.layout.page_password.exists():
+        named = "" if file == Path(_DEFAULT) else f" -s {shlex.quote(str(file))}"
+        lines.append(f"  It has no password, so it only shows. To set one, and do more: roost page password{named}")
+    return lines

@@ -9,6 +9,7 @@ from roost_broker.errors import Misuse
 from roost_edge.cli import output
 from roost_edge.cli.operator import DEFAULT_SETTINGS, SettingsFile
 from roost_edge.cli.output import Json
+from roost_edge.plurals import counted
 
 if TYPE_CHECKING:
     from roost_rendezvous.analytics.features.streams import StreamReport
@@ -24,7 +25,10 @@ def streams(
     ] = None,
     dot: Annotated[bool, typer.Option("--dot", help="The graph for Graphviz, on stdout.")] = False,
     svg: Annotated[bool, typer.Option("--svg", help="The graph as a picture (SVG), on stdout.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Status 1 when somebody is not declared.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Status 1 when somebody is not declared: a producer; with --log a reader, too."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List every stream with its producers and consumers.
@@ -51,7 +55,10 @@ def streams(
     elif as_json:
         output.data(report)
     else:
-        _say(report, looked=log is not None)
+        _say(report)
+    if check or (log is not None and not report.seen):
+        for line in what_was_checked(report, looked=log is not None):
+            output.say(line)
     if check and report.findings:
         raise typer.Exit(output.NO)
 
@@ -83,7 +90,25 @@ def _shown(users: tuple[str, ...], most: int = 4) -> str:
     return ", ".join(users[: most - 1] if more else users) + more or "-"
 
 
-def _say(report: "StreamReport", *, looked: bool) -> None:
+def what_was_checked(report: "StreamReport", *, looked: bool) -> list[str]:
+    """What a check without a finding stands on, what it could not see, and what to do about that."""
+    from roost_rendezvous.analytics.features.streams import IMPORTED
+
+    outside = sum(stream.kind == IMPORTED for stream in report.streams)
+    checked = [f"who feeds {counted(outside, 'stream')} from outside"] if outside else []
+    checked += [f"who asked for {counted(report.seen, 'subscription')} in the log"] if report.seen else []
+    lines = [f"Checked: {'; '.join(checked) or 'nothing, for no stream comes from outside'}."]
+    if report.seen:
+        return lines
+    lines.append("Not checked: who asks for more than he was given. Only the broker's log knows.")
+    if looked:
+        lines.append("  → This log holds no subscription: set mosquitto.log_subscriptions, or `log_type subscribe`.")
+    else:
+        lines.append("  → journalctl -u mosquitto | roost streams --log - --check; or --log FILE, where it writes one.")
+    return lines
+
+
+def _say(report: "StreamReport") -> None:
     head = ("stream", "speaks", "listens")
     rows = [(stream.topic, _shown(stream.producers), _shown(stream.consumers)) for stream in report.streams]
     print(output.table([head, *rows]))
@@ -99,5 +124,5 @@ def _say(report: "StreamReport", *, looked: bool) -> None:
     for finding in report.findings:
         print(f"! {finding.about}: {finding.problem}")
         output.say(f"  → {finding.remedy}")
-    if looked and not report.findings:
-        print(f"{report.seen} subscriptions in the log; everybody has the right to what he asked for.")
+    if report.seen and not report.findings:
+        print(f"{counted(report.seen, 'subscription')} in the log; everybody has the right to what he asked for.")

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from roost_edge.capture.request_summary import RequestSummary
+from roost_edge.plurals import counted
 
 
 class ReplayFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +79,7 @@ def summarise(
     if log.answered and log.by_cause.get("default", 0) == log.answered:
         said.append("No model answered; every answer was the schedule's default.")
     if log.second_answers:
-        said.append(f"{log.second_answers} requests got a second answer, which was ignored.")
+        said.append(f"{counted(log.second_answers, 'request')} got a second answer, which was ignored.")
     return Summary(
         requests=log.requests,
         answered=log.answered,
@@ -117,7 +118,7 @@ def as_lines(summary: Summary) -> list[str]:
     if s.requests == 0:
         return told  # the problem says it; figures would be a list of noughts
     lines = [
-        f"{s.requests} requests in {s.seconds:g} s, {s.answered} answered, {s.within_sla} within their SLA, "
+        f"{counted(s.requests, 'request')} in {s.seconds:g} s, {s.answered} answered, {s.within_sla} within their SLA, "
         f"{s.archived} archived.",
         f"Answers by cause: {causes}; by model: {models}.",
     ]
@@ -141,11 +142,12 @@ def _judge(log: RequestSummary, archived: int, *, interrupted: bool) -> list[str
     if unanswered := log.requests - log.answered:
         problems.append(f"{unanswered} of {log.requests} requests were not answered.")
     if late := log.answered - log.within_sla:
-        problems.append(f"{late} answers came after their SLA.")
+        problems.append(f"{counted(late, 'answer came after its', 'answers came after their')} SLA.")
     if archived != log.requests:
-        problems.append(f"{log.requests} requests were accepted, but {archived} are in the archive.")
+        accepted = counted(log.requests, "request was", "requests were")
+        problems.append(f"{accepted} accepted, but {counted(archived, 'is', 'are')} in the archive.")
     if unacknowledged := log.requests - log.receipts:
-        problems.append(f"{unacknowledged} requests have no receipt from the archive.")
+        problems.append(f"{counted(unacknowledged, 'request has', 'requests have')} no receipt from the archive.")
     return problems
 
 

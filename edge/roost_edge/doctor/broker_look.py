@@ -32,8 +32,10 @@ from roost_broker.messages import (
 from roost_broker.mqtt import MqttBus
 from roost_broker.role_access import session_user
 from roost_broker.settings import BrokerSettings
+from roost_edge.broker_setup.starting import how_to_start
 from roost_edge.logs import one_complaint
 from roost_edge.settings.device import Settings
+from roost_edge.units import systemctl
 
 _BACK_S = 10.0
 """A message that takes longer to come back is lost."""
@@ -111,7 +113,7 @@ async def _look(settings: Settings, user: str, clock: Clock, patience: float) ->
         await bus.stop()
         raise NoBroker(
             f"No broker answers at {broker.host}:{broker.port} within {connect_s} s.",
-            "Start it (systemctl start mosquitto), or correct [broker] in the settings.",
+            how_to_start(broker.port, systemd=systemctl.runs()),
         ) from None
     try:
         back_s = _BACK_S * patience

@@ -32,6 +32,7 @@ from roost_broker.clock import MS, SECOND, Clock, SystemClock
 from roost_broker.credentials import as_operator
 from roost_broker.errors import Misuse, PeerError
 from roost_broker.mqtt import MqttBus
+from roost_edge.broker_setup.starting import how_to_start
 from roost_edge.logs import readable
 from roost_edge.processes import command_line, model_slots
 from roost_edge.processes.control import Control
@@ -45,6 +46,7 @@ from roost_edge.processes.supervised import SupervisedRole
 from roost_edge.processes.together import ASIDE, FLOCK, members, shares
 from roost_edge.settings import loading
 from roost_edge.settings.device import Settings
+from roost_edge.units import systemctl
 
 __all__ = ["RoleFailed", "RoleProcess", "Supervisor", "plan"]
 
@@ -288,7 +290,7 @@ class Supervisor:
             await self.stop()
             raise PeerError(
                 f"No broker answers at {broker.host}:{broker.port}.",
-                "Start it (systemctl start mosquitto), or correct [broker] in the settings.",
+                how_to_start(broker.port, systemd=systemctl.runs()),
             ) from error
 
     def _awaited(self) -> list[RoleProcess]:

@@ -336,5 +336,7 @@ def test_up_without_a_broker_names_the_next_step_and_starts_nothing(settings: Pa
     done = roost("up", "--settings", settings)
     assert done.returncode == 1
     assert done.stderr.startswith("roost: No broker answers at 127.0.0.1:1.\n  → ")
+    systemd = Path("/run/systemd/system").is_dir()
+    assert ("start mosquitto)" if systemd else "mosquitto -d -p 1)") in done.stderr
     assert "ended" not in done.stderr
     assert not (tmp_path / "roost-data" / "logs").exists()

@@ -61,6 +61,16 @@ def test_the_walk_finds_the_commands() -> None:
     assert set(NOT_JSON) <= set(COMMANDS)
 
 
+def test_the_page_about_commands_names_those_without_json_and_no_other() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
+    [told] = [part for part in page.split("\n\n") if "have no `--json`" in part]
+    without = told.split("`demo --json`")[0]  # the demo's own parser has it
+    number = ("Six", "Seven", "Eight", "Nine").index(without.split()[0]) + 6
+    names = {tuple(name.split()) for name in re.findall(r"`([a-z ]+)`", without)}
+    assert names == set(NOT_JSON) - {("demo",)}
+    assert len(names) == number
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=named)
 def test_the_first_sentence_says_in_a_line_what_the_command_does(path: Path_) -> None:
     first = re.split(r"(?<=[.])\s", (COMMANDS[path].help or "").strip())[0]

@@ -50,7 +50,7 @@ def test_everything_answered_in_time_and_archived_is_ok():
 
 def test_each_broken_promise_is_a_problem_of_its_own():
     assert "3 of 40 requests were not answered." in judged(log(answered=37, within_sla=37)).problems
-    assert judged(log(within_sla=39)).problems == ["1 answers came after their SLA."]
+    assert judged(log(within_sla=39)).problems == ["1 answer came after its SLA."]
     assert judged(archived=39).problems == ["40 requests were accepted, but 39 are in the archive."]
     assert judged(log(receipts=38)).problems == ["2 requests have no receipt from the archive."]
     assert not judged(archived=41).ok
