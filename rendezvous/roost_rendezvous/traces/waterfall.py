@@ -273,7 +273,7 @@ def _of_part(part: Part, whole: Knit, style: Style) -> list[str]:
     elif part.status == "gone":
         said.append(f"{part.model} was gone{reason}.")
     elif part.status == "pending" and silent:
-        said.append(f"{part.model} had said nothing when the answer was given{reason}.")
+        said.append(f"Nothing from {part.model} had arrived when the answer was given{reason}.")
     elif part.declined and part.status != "answered":
         said.append(f"{part.model} declined after the answer: {part.declined}.")
     if part.ignored:

@@ -281,3 +281,16 @@ def test_the_advice_comes_with_its_reasons(evidence: Evidence, advice: str, reas
     assert reasons
     assert any(reason in one for one in reasons), reasons
     assert all(first != second for first, second in pairwise(reasons))
+
+
+@pytest.mark.parametrize(
+    ("took", "said_"),
+    [
+        (12.0, "it is about as fast: p99 12 ms against the champion's 9 ms, within the 1.5 times that count as alike"),
+        (9.0, "it is no slower: p99 9 ms against the champion's 9 ms"),
+        (14.0, "it is slower: p99 14 ms against the champion's 9 ms, more than the 1.5 times that count as alike"),
+    ],
+)
+def test_speed_is_told_as_measured_with_the_tolerance_that_was_used(took: float, said_: str) -> None:
+    _, reasons = recommend(Evidence(compared=10_000, risk=0.01, upper=0.012, p99_one_ms=9.0, p99_other_ms=took))
+    assert said_ in reasons

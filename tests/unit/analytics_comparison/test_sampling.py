@@ -70,6 +70,6 @@ def test_fewer_than_two_of_each_stratum_are_refused() -> None:
 
 
 def test_strata_are_named_by_kind_and_size_of_the_difference() -> None:
-    assert sampling.stratum_name(0.2, same_label=True) == "same label, 0.2-0.5 apart"
-    assert sampling.stratum_name(0.9, same_label=False) == "another label, 0.5-1 apart"
+    assert sampling.stratum_name(0.2, same_label=True) == "same label, scores 0.2-0.5 apart"
+    assert sampling.stratum_name(0.9, same_label=False, of="quantiles") == "another label, quantiles 0.5-1 apart"
     assert sampling.stratum_name(1, same_label=False, only_one=True) == "only one answered"

@@ -104,6 +104,17 @@ def test_a_gap_breaks_the_line() -> None:
     assert len(re.findall(r'class="line now"', drawn.split('class="legend"')[0])) == 2
 
 
+def test_a_single_period_is_drawn_where_a_line_would_need_two() -> None:
+    lone = Band(at=START + HOUR, count=9, low=0.1, quarter=0.3, half=0.5, three=0.6, high=0.9)
+    drawn = bands_plot(Bands(name="x", periods=(lone,)), START, END, UTC).split('class="legend"')[0]
+    assert drawn.count('class="area band"') == drawn.count('class="area band-wide"') == 1
+    assert drawn.count('class="dot now"') == 1
+    one = Rate(start=START, end=START + HOUR, seen=50)
+    assert "the only period with any" in rates_plot(Rates(name="requests", periods=(one,)), START, END, UTC)
+    two = (one, Rate(start=START + HOUR, end=START + 2 * HOUR, seen=40))
+    assert "the only period with any" not in rates_plot(Rates(name="requests", periods=two), START, END, UTC)
+
+
 def test_nothing_to_draw_is_said() -> None:
     assert "No requests in this time" in rates_plot(Rates(name="requests"), START, END, UTC)
     assert "No alarm in this time" in alarms_plot([], START, END, UTC)

@@ -5,6 +5,7 @@ import re
 from datetime import UTC
 from html import unescape
 
+import msgspec
 import pytest
 from faces_samples import START, episode, rows
 
@@ -13,10 +14,12 @@ from roost_rendezvous.analytics.comparison.row_files import parse_csv
 from roost_rendezvous.analytics.faces import telling
 from roost_rendezvous.analytics.faces.document import document
 from roost_rendezvous.analytics.faces.gathering import gather
+from roost_rendezvous.analytics.faces.markup import Html
 from roost_rendezvous.analytics.faces.standing import how_strange, standing_table
-from roost_rendezvous.analytics.faces.terminal import render, spark, upright
+from roost_rendezvous.analytics.faces.terminal import render, spark, standing_lines, upright
 from roost_rendezvous.analytics.faces.trend import trend
 from roost_rendezvous.analytics.faces.values import Histogram, Rate, Report, TaskReport
+from roost_rendezvous.analytics.rows import Row, Word
 
 
 @pytest.fixture(scope="module")
@@ -138,11 +141,59 @@ def standing(nines: float | None, side: str = "data", why: str = "") -> SignalSt
 def test_data_and_operation_stand_in_one_view_the_strangest_first() -> None:
     signals = [standing(0.1), standing(3.2), standing(None, "operational", "not enough history: 2 of 7 days")]
     shown = standing_table(signals, UTC)
+    shown = Html(shown.replace("<wbr>", ""))
     assert shown.index("nest/data/3.2") < shown.index("nest/data/0.1") < shown.index("Operation")
     assert "stranger than 999 of 1,000" in shown
     assert "not enough history: 2 of 7 days" in shown
     assert ">learning<" in shown
     assert "1 of 1 have too little history" in shown
+
+
+def test_signals_that_still_learn_are_one_sentence_and_the_others_can_be_seen() -> None:
+    why = "not enough history: 2 of 200 values"
+    learning = [msgspec.structs.replace(standing(None, why=why), signal=f"nest/new/{nth}") for nth in range(40)]
+    lines = list(standing_lines([standing(0.5), *learning]))
+    assert [line for line in lines if "nest/data/0.5" in line] == ["  nest/data/0.5: now 0.5, normal 0.8: usual"]
+    (said,) = (line for line in lines if "nest/new" in line)
+    assert "40 of 41 have too little history" in said
+    assert "nest/new/0, nest/new/1" in said
+    assert said.endswith("more.")
+    assert len(lines) == 4
+
+
+def late_and_absent() -> list[Row]:
+    """Ten requests: in three the answer came after the result; in one the official model's word is not there."""
+    found = []
+    for nth in range(10):
+        outcome = "late" if nth < 3 else "absent" if nth == 9 else "answered"
+        scores = {} if outcome == "absent" else {"hen": 0.9}
+        word = Word(model="champion", outcome=outcome, scores=scores)  # type: ignore[arg-type]  # one of the literals
+        by = "" if outcome == "late" else "champion"
+        cause = "preferred" if by else "default"
+        asked = {"at": START + nth * 10**9, "deadline_ms": 900, "elapsed_ms": 9.0}
+        found.append(Row(request_id=f"{nth}", task="nest", words=(word,), answered_by=by, cause=cause, **asked))
+    return found
+
+
+def test_counts_that_seem_to_disagree_say_what_they_count() -> None:
+    (task,) = gather(late_and_absent, source="s", made_at=0).tasks
+    (champion,) = task.models
+    cells = dict(zip(telling.MODEL_HEADS, telling.model_line(champion), strict=True))
+    assert (cells["answered"], cells["of these after the result"]) == ("9 of 10", "3")
+    assert (cells["official"], cells["not answered"]) == ("7", "1 absent")
+    said = " ".join(telling.models_explained(task.models))
+    assert "More official than answered before the result (champion 1)" in said
+    assert "Absent: neither an answer nor a refusal" in said
+    text = render(gather(late_and_absent, source="s", made_at=0), zone=UTC)
+    page = document(gather(late_and_absent, source="s", made_at=0), style="", zone=UTC)
+    assert "More official than answered before the result (champion 1)" in text
+    assert "More official than answered before the result (champion 1)" in page
+
+
+def test_a_plain_table_says_no_more_than_what_its_heads_mean(task: TaskReport) -> None:
+    assert list(telling.models_explained(task.models)) == [
+        "Answered: before or after the result. Official: results that name the model."
+    ]
 
 
 def test_scores_of_the_second_half_stand_beside_those_of_the_first_quantile_by_quantile(task: TaskReport) -> None:

@@ -1,11 +1,15 @@
 """A report from the ten-minute windows that a monitor keeps on the card."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from faces_samples import HOUR, START, rows
 
+from roost_rendezvous.analytics.faces import telling
+from roost_rendezvous.analytics.faces.document import document
 from roost_rendezvous.analytics.faces.from_windows import report_of, step_of
+from roost_rendezvous.analytics.faces.terminal import render
 from roost_rendezvous.analytics.faces.values import Report
 from roost_rendezvous.analytics.sketches.asking import SketchReader
 from roost_rendezvous.analytics.sketches.book import SketchBook
@@ -81,6 +85,31 @@ def test_without_a_deadline_nothing_is_claimed(reader: SketchReader) -> None:
 
 def test_a_period_without_anything_has_no_tasks(reader: SketchReader) -> None:
     assert report_of(reader, 600, 1_200, source="coop-1", made_at=0, deadlines={}).tasks == ()
+
+
+def test_with_one_window_it_is_said_that_there_is_one_and_when_there_will_be_more(reader: SketchReader) -> None:
+    span = reader.span()
+    assert span is not None
+    first = (span[0], span[0] + 600)
+    young = report_of(reader, *first, source="coop-1", made_at=first[1] * SECOND, deadlines={})
+    begin = datetime.fromtimestamp(first[0], UTC)
+    said = telling.one_period(young, UTC)
+    assert f"one period with requests yet, {begin:%Y-%m-%d %H:%M} to {begin + timedelta(minutes=10):%H:%M}" in said
+    assert said.endswith(f"The next one is complete at {begin + timedelta(minutes=20):%H:%M}, if requests come.")
+    assert said in render(young, zone=UTC)
+    assert said in document(young, style="", zone=UTC)
+    old = report_of(reader, *first, source="coop-1", made_at=span[1] * SECOND, deadlines={})
+    assert "The next one" not in telling.one_period(old, UTC)
+
+
+def test_with_many_windows_nothing_is_said_of_one(made: Report) -> None:
+    assert telling.one_period(made, UTC) == ""
+
+
+def test_windows_do_not_pretend_to_know_what_was_asked(made: Report) -> None:
+    champion = next(one for one in made.tasks[0].models if one.model == "champion")
+    cells = dict(zip(telling.MODEL_HEADS, telling.model_line(champion), strict=True))
+    assert (cells["answered"], cells["official"], cells["not answered"]) == ("588", "–", "–")
 
 
 def test_steps_grow_with_the_time_and_never_beyond_what_can_be_drawn() -> None:

@@ -66,6 +66,21 @@ def test_a_field_missing_from_every_request_is_found_within_three() -> None:
     assert [reading.signal.name for reading in strange(watch)] == ["nest/missing/lens"]
 
 
+def test_what_is_called_missing_tells_the_share_that_is_missing() -> None:
+    """Figures and sentence are of what the name says, while the field is there as ever and after it has gone."""
+
+    def told(rows: list[Row]) -> Reading:
+        found = fed(rows).tick(1)
+        return next(reading for reading in found if reading.signal.name == "nest/missing/lens")
+
+    there, gone = told(plain(200)), told(plain(200) + plain(60, start=200, drop=1.0))
+    assert (there.normal, there.now) == (0.0, 0.0)
+    assert gone.now == 1.0
+    assert gone.normal is not None
+    assert gone.normal < 0.3
+    assert gone.sentence.startswith("the input lens was missing in")
+
+
 def test_a_field_missing_from_a_tenth_of_the_requests_is_found_within_a_hundred() -> None:
     watch = fed(plain(300))
     named: set[str] = set()

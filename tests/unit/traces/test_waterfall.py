@@ -69,7 +69,7 @@ def test_declined_gone_ignored_and_silent_models_are_said_in_words() -> None:
     rows = picture(story).splitlines()
     assert "tired declined: behind." in rows
     assert "old was gone." in rows
-    assert "mute had said nothing when the answer was given." in rows
+    assert "Nothing from mute had arrived when the answer was given." in rows
     assert "canary declined after the answer: failed." in rows
     assert "canary is ignored by the schedule." in rows
 

@@ -116,7 +116,7 @@ def compare(
         mixed_ids=joined.mixed_ids,
         agreement=bound,
         strata_by=options.strata_by if scores else "scores",
-        labels=[counting.by_label(one_label) for one_label in scores],
+        labels=[counting.by_label(one_label, pairs) for one_label in scores],
         labels_left_out=left_out,
         strata=drawn.strata if drawn is not None else [],
         sample=[] if drawn is None else [_drawn(differing, drawn, place) for place in range(len(drawn.chosen))],
@@ -176,10 +176,11 @@ def _sampled(
     joined: Joined, aparts: Sequence[Apart], ranks: Sequence[float], options: Options
 ) -> tuple[list[_Differing], sampling.Sample | None]:
     distances = ranks or [one.difference for one in aparts]
+    what = "quantiles" if ranks else "scores"
     differing = [
         _Differing(
             pair,
-            sampling.stratum_name(distance, same_label=one.same_label),
+            sampling.stratum_name(distance, same_label=one.same_label, of=what),
             sampling.stake(distance, same_label=one.same_label),
             distance,
         )

@@ -61,13 +61,15 @@ def failed(side: Side, compared: int) -> float:
     return 1 - side.answered / compared if compared else 0.0
 
 
-def by_label(scores: LabelScores) -> ByLabel:
-    """One label's scores, raw and as quantiles."""
+def by_label(scores: LabelScores, pairs: Sequence[Pair]) -> ByLabel:
+    """One label's scores, raw and as quantiles; they are those of `pairs`."""
     distances = scores.apart
+    label = scores.label
     return ByLabel(
-        label=scores.label,
+        label=label,
         requests=int(scores.one.size),
         not_given=scores.not_given,
+        best_of_one=sum((pair.one.top == label) != (pair.other.top == label) for pair in pairs),
         raw_difference=float(np.median(np.abs(scores.one - scores.other))),
         quantile_difference=float(np.median(distances)),
         quantile_difference_95=float(np.quantile(distances, 0.95)),

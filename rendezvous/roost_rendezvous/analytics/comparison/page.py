@@ -78,15 +78,9 @@ def _cascade(found: Comparison) -> Html | None:
 def _sample(found: Comparison, pictures: Mapping[str, str]) -> Html | None:
     if not found.sample:
         return None
-    what = found.strata_by
     parts: list[Html] = [
         el("h2", "Where they differ"),
-        el(
-            "p",
-            f"A sample of the differing requests, drawn in strata by how far their {what} are apart: more "
-            "where more is at stake. Each stands for so many others as the last column says.",
-            class_="soft",
-        ),
+        el("p", telling.strata_explained(found), class_="soft"),
         _table(telling.STRATA_HEAD, telling.strata(found)),
     ]
     for stratum in found.strata:
@@ -108,9 +102,15 @@ def _card(one: Drawn, found: Comparison, pictures: Mapping[str, str]) -> Html:
         el("b", telling.said(one.other, one.other_score)),
         truth,
         el("br"),
-        el("span", _when(one), f"{one.difference:.3g} apart", el("br"), el("code", one.request_id), class_="soft"),
+        el("span", _when(one), _apart(one, found), el("br"), el("code", one.request_id), class_="soft"),
     )
     return el("figure", shown, words, class_="card")
+
+
+def _apart(one: Drawn, found: Comparison) -> str:
+    if not (one.one and one.other):
+        return "only one answered"
+    return f"{found.strata_by} {one.difference:.3g} apart"
 
 
 def _when(one: Drawn) -> str:
@@ -128,7 +128,8 @@ def _notes(lines: Sequence[str]) -> Html | None:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
-    return el("div", table(heads, rows), class_="wide")
+    # Scrolls by itself where it is wider than the screen; with a tabindex also by the keyboard.
+    return el("div", table(heads, rows), class_="wide", tabindex=0)
 
 
 def _style() -> str:

@@ -21,6 +21,7 @@ SMALL_RISK = 0.02
 FAILS = 0.01
 """Share of requests that it may fail to answer beyond the champion's own."""
 SLOWER = 1.5
+"""So many times as slow still counts as alike."""
 HOPELESS = 0.5
 
 
@@ -84,10 +85,12 @@ def _speed(evidence: Evidence, retire: list[str], hold: list[str], speak_for: li
         (retire if evidence.beyond_other > HOPELESS else hold).append(told)
     if evidence.p99_one_ms is None or evidence.p99_other_ms is None:
         return
-    told = f"p99 {evidence.p99_other_ms:.4g} ms, the champion's {evidence.p99_one_ms:.4g} ms"
+    told = f"p99 {evidence.p99_other_ms:.4g} ms against the champion's {evidence.p99_one_ms:.4g} ms"
     if evidence.p99_other_ms > SLOWER * evidence.p99_one_ms:
         # Slower within the deadline is a price, not a fault: a person decides.
-        hold.append(f"it is slower: {told}")
+        hold.append(f"it is slower: {told}, more than the {SLOWER:g} times that count as alike")
+    elif evidence.p99_other_ms > evidence.p99_one_ms:
+        speak_for.append(f"it is about as fast: {told}, within the {SLOWER:g} times that count as alike")
     else:
         speak_for.append(f"it is no slower: {told}")
 

@@ -19,8 +19,9 @@ class Side(_Part, frozen=True, kw_only=True):
     name: str
     versions: list[str]
     answered: int
+    """Before or after the official result."""
     late: int = 0
-    """Answered after the official result."""
+    """Of these, after the official result."""
     missing: dict[str, int] = {}
     """Why there was no answer to compare, and how often."""
     p50_ms: float | None = None
@@ -36,6 +37,8 @@ class ByLabel(_Part, frozen=True, kw_only=True):
     requests: int
     not_given: int = 0
     """Requests in which one of the models did not tell this label's score; it counts as 0."""
+    best_of_one: int = 0
+    """Requests in which this is the best label of one of the two, and another one the other's."""
     raw_difference: float = 0.0
     """Median distance of the scores."""
     quantile_difference: float = 0.0

@@ -58,14 +58,14 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     of: int
 
 
-def stratum_name(difference: float, *, same_label: bool, only_one: bool = False) -> str:
-    """The kind of a differing request."""
+def stratum_name(difference: float, *, same_label: bool, only_one: bool = False, of: str = "scores") -> str:
+    """The kind of a differing request; `of` says what is so far apart, `scores` or `quantiles`."""
     if only_one:
         return "only one answered"
     begin = max(edge for edge in EDGES if difference >= edge or edge == 0.0)
     rest = [edge for edge in EDGES if edge > begin]
     size = f"{begin:g}-{rest[0]:g}" if rest else f"{begin:g}-1"
-    return f"{'same' if same_label else 'another'} label, {size} apart"
+    return f"{'same' if same_label else 'another'} label, {of} {size} apart"
 
 
 def allocate(sizes: Sequence[int], stakes: Sequence[float], count: int) -> list[int]:

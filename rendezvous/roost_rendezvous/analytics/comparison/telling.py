@@ -6,8 +6,11 @@ from datetime import UTC, datetime
 from roost_rendezvous.analytics.comparison.matching import sentence
 from roost_rendezvous.analytics.comparison.report import ByLabel, Comparison, Drawn, Side
 from roost_rendezvous.analytics.comparison.standing import Standing
+from roost_rendezvous.analytics.faces.telling import AFTER
 
 Cells = tuple[str, ...]
+ALIKE = 0.02
+"""Median distance of scores up to which both are on the same scale."""
 _ADVICE = {
     "promote": "Nothing here speaks against the next step",
     "continue": "Let it run on beside the other",
@@ -79,8 +82,17 @@ def calibration(one: ByLabel) -> str:
     """Whether the scores mean the same, or only their order does."""
     if one.spearman is None:
         return "One of the models always gives the same score, so there is no order to compare."
-    if one.raw_difference <= 0.02:
-        return "The scores themselves are alike."
+    if 2 * one.not_given > one.requests:
+        both = one.requests - one.not_given
+        return (
+            f"Both told this score in {both:,} of {one.requests:,} requests only. Where one did not it counts as 0, so "
+            "how far they are apart says little."
+        )
+    if one.raw_difference <= ALIKE:
+        said_ = f"In half of the requests the scores are at most {one.raw_difference:.2g} apart."
+        if one.best_of_one:
+            said_ += f" Yet in {one.best_of_one:,} of {one.requests:,} it is the best label of one of them only."
+        return said_
     if _rescaled(one):
         return "The scales differ, but the order is nearly the same: compare quantiles, not scores."
     return "Scores and their order differ."
@@ -88,7 +100,7 @@ def calibration(one: ByLabel) -> str:
 
 def _rescaled(one: ByLabel) -> bool:
     """Other scores, nearly the same order."""
-    return one.raw_difference > 0.02 and one.quantile_difference <= 0.05 and (one.spearman or 0.0) > 0.9
+    return one.raw_difference > ALIKE and one.quantile_difference <= 0.05 and (one.spearman or 0.0) > 0.9
 
 
 def sides(found: Comparison) -> list[Cells]:
@@ -99,11 +111,11 @@ def sides(found: Comparison) -> list[Cells]:
         ("answered", f"{one.answered:,}", f"{other.answered:,}"),
     ]
     if one.late or other.late:
-        rows.append(("after the result", f"{one.late:,}", f"{other.late:,}"))
+        rows.append((f"of these {AFTER}", f"{one.late:,}", f"{other.late:,}"))
     if one.p50_ms is not None or other.p50_ms is not None:
         rows.append(("p50", _ms(one.p50_ms), _ms(other.p50_ms)))
         rows.append(("p99", _ms(one.p99_ms), _ms(other.p99_ms)))
-        rows.append(("after the deadline", f"{one.beyond_deadline:,}", f"{other.beyond_deadline:,}"))
+        rows.append(("answered after the deadline", f"{one.beyond_deadline:,}", f"{other.beyond_deadline:,}"))
     if one.missing or other.missing:
         rows.append(("no answer to compare", _missing(one), _missing(other)))
     return rows
@@ -112,6 +124,20 @@ def sides(found: Comparison) -> list[Cells]:
 def strata(found: Comparison) -> list[Cells]:
     """Strata of differing requests: name, how many, looked at, each stands for."""
     return [(one.name, f"{one.size:,}", f"{one.drawn:,}", f"{one.weight:.4g}") for one in found.strata]
+
+
+def strata_explained(found: Comparison) -> str:
+    """What strata are by."""
+    furthest = "of the label where they are furthest apart"
+    if found.strata_by == "quantiles":
+        of = f"by the distance of the two quantiles {furthest} (a quantile is the share of that model's own scores of "
+        of += "the label that are lower, from 0 to 1)"
+    else:
+        of = f"by the distance of the two scores {furthest}"
+    return (
+        f"A sample of the differing requests, drawn in strata: by whether the best label is the same, and {of}. More "
+        "are drawn where more is at stake; each stands for so many others as the last column says."
+    )
 
 
 STRATA_HEAD: Cells = ("differing requests", "there are", "in the sample", "each stands for")

@@ -27,7 +27,7 @@ def document(report: Report, *, style: str, zone: tzinfo | None, races: Html | N
     parts = [
         el("h1", "What the models did"),
         el("p", el("strong", report.source), f" · {telling.span(report, zone)}"),
-        [el("p", note, class_="note") for note in report.notes],
+        [el("p", note, class_="note") for note in telling.noted(report, zone)],
         alarms(report.alarms, report, zone),
         [task(one, report, zone) for one in report.tasks],
     ]
@@ -120,6 +120,7 @@ def models(found: TaskReport) -> Html:
     """A table, and how much room each has."""
     shown = found.models[:_MOST_MODELS]
     parts: list[Html] = [table(telling.MODEL_HEADS, (telling.model_line(one) for one in shown))]
+    parts += [el("p", line, class_="note") for line in telling.models_explained(shown)]
     if len(found.models) > len(shown):
         parts.append(el("p", f"{len(found.models) - len(shown)} more models are official less often.", class_="note"))
     busy = list(islice((one for one in found.models if one.busy is not None), MOST_ROOMS))

@@ -63,7 +63,14 @@ def report_of(
         tasks=tuple(one for one in found if one.service.requests or one.models),
         marks=tuple(marks),
         notes=("From ten-minute windows; what came in the last minutes is not in it yet.",),
+        next_at=_next(until_s, made_at),
     )
+
+
+def _next(until_s: int, made_at: int) -> int:
+    """When the window after this time is complete; 0: it is already, and the report is of an older time."""
+    end = (until_s + PERIOD_S) * SECOND
+    return end if made_at < end else 0
 
 
 def step_of(length_s: int) -> int:

@@ -13,6 +13,8 @@ from roost_rendezvous.analytics.faces.values import Band, Bands, Rate, Rates
 _MOST_MARKS = 8
 _MOST_ROWS = 20
 _ROW = 42
+_LONE = 0.05
+"""Width of a period without neighbours, as a share of the plot's."""
 _LOOKS: dict[str, Look] = {"open": "bad", "acknowledged": "open", "ended": "closed"}
 
 
@@ -39,6 +41,9 @@ def rates_plot(
         chart.area(lower, upper, "band", "what history expects")
         chart.line([(_middle(one), one.expected or 0.0) for one in predicted], "normal")
     chart.line([point for one in periods for point in _step(one)], "now", "seen")
+    seen = [one for one in periods if one.seen]
+    if len(seen) == 1:  # its step is as wide as one period: nothing on an axis of days
+        chart.dots([(_middle(seen[0]), seen[0].seen)], "now", "the only period with any")
     outside = [one for one in predicted if one.outside]
     chart.dots([(_middle(one), one.seen) for one in outside], "bad", "outside the band" if outside else "")
     _mark(chart, marks, start, end)
@@ -73,9 +78,12 @@ def bands_plot(
         low, high = 0.0, 1.0
     chart = Chart(along(start, end, zone), Linear(low, high, most=4), height=height, y_title=found.unit)
     for run in _runs(found):
-        chart.area([(one.at, one.low) for one in run], [(one.at, one.high) for one in run], "band-wide")
-        chart.area([(one.at, one.quarter) for one in run], [(one.at, one.three) for one in run], "band")
-        chart.line([(one.at, one.half) for one in run], "now")
+        ats = _ats(run, end - start)
+        chart.area([(at, one.low) for at, one in ats], [(at, one.high) for at, one in ats], "band-wide")
+        chart.area([(at, one.quarter) for at, one in ats], [(at, one.three) for at, one in ats], "band")
+        chart.line([(at, one.half) for at, one in ats], "now")
+        if len(run) == 1:
+            chart.dots([(run[0].at, run[0].half)], "now")
     chart.area([], [], "band-wide", f"{per_cent(found.ends[1] - found.ends[0])} of the values")
     chart.area([], [], "band", "the middle half")
     chart.line([], "now", "the median")
@@ -85,6 +93,14 @@ def bands_plot(
         "A model that works as it used to keeps the same bands. A jump at one moment is mostly somebody's doing, a "
         "slow drift mostly the world's; a gap is a time without values.",
     )
+
+
+def _ats(run: Sequence[Band], length: int) -> list[tuple[float, Band]]:
+    """Where a run's bands are drawn: a period without neighbours is a narrow upright bar, for a band needs two."""
+    if len(run) > 1:
+        return [(one.at, one) for one in run]
+    half = _LONE * length / 2
+    return [(run[0].at - half, run[0]), (run[0].at + half, run[0])]
 
 
 def _runs(found: Bands) -> list[list[Band]]:

@@ -215,7 +215,7 @@ class TaskRows:
             model=name,
             versions=tuple(model.versions),
             asked=counts["asked"],
-            answered=counts["answered"],
+            answered=counts["answered"] + counts["late"],
             declined=counts["declined"],
             late=counts["late"],
             absent=counts["absent"],

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 
+from roost_broker.enumeration import first_of
 from roost_rendezvous.analytics.alarms.episode import Episode
 from roost_rendezvous.analytics.faces.axes import NS, milliseconds, per_cent
 from roost_rendezvous.analytics.faces.slow import slow_against, slow_group
@@ -11,9 +12,12 @@ from roost_rendezvous.analytics.watch.overview import Repaired
 
 LEAST_FOR_ROOM = 30
 """With fewer answers the busiest period is one by chance."""
+AFTER = "after the result"
+"""Of answers that came when another one, or a default, was official already; a comparison says the same."""
 TIMED = 10**15
 """Smaller times are numbers of rows."""
 _BEFORE = "Shortly before:"
+_NAMED = 4
 _OPENINGS = frozenset({"The", "What", "Only", "No", "Nothing", "It", "Messages", "Shortly"})
 """Words with which verdicts begin."""
 VERDICTS = {
@@ -100,22 +104,64 @@ def room(model: ModelLine) -> str:
 
 
 def model_line(model: ModelLine) -> tuple[str, ...]:
-    """A model as cells: name, answers, official, not answered, times, agreement."""
-    silent = [
-        f"{count:,} {what}"
-        for what, count in (("declined", model.declined), ("late", model.late), ("absent", model.absent))
-        if count
-    ]
+    """A model as cells: name, answers, those after the result, official, not answered, times, agreement."""
+    silent = [f"{count:,} {what}" for what, count in (("declined", model.declined), ("absent", model.absent)) if count]
+    known = model.official is not None
     times = [milliseconds(one) for one in (model.half_ms, model.slow_ms, model.slowest_ms) if one is not None]
     versions = f" {', '.join(model.versions[-3:])}" if model.versions else ""
     return (
         f"{model.model}{versions}",
-        f"{model.answered:,} of {model.asked:,}",
-        "–" if model.official is None else f"{model.official:,}",
-        ", ".join(silent) or "none",
+        f"{model.answered:,} of {model.asked:,}" if known else f"{model.answered:,}",
+        (f"{model.late:,}" if model.late else "") if known else "–",
+        f"{model.official:,}" if known else "–",
+        ", ".join(silent) or ("none" if known else "–"),
         " / ".join(times),
         f"{per_cent(model.agrees)} of {model.compared:,}" if model.agrees is not None else "",
     )
+
+
+def models_explained(found: Iterable[ModelLine]) -> Iterator[str]:
+    """What the counts of the table count; where two of them seem to contradict each other, why."""
+    models = list(found)
+    if not models:
+        return
+    if all(one.official is None for one in models):
+        yield f"Answered: before or {AFTER}. A dash: windows do not tell it (rows do)."
+        return
+    yield f"Answered: before or {AFTER}. Official: results that name the model."
+    if any(one.absent for one in models):
+        yield (
+            "Absent: neither an answer nor a refusal of it stands beside the request; `roost compare` tells silent, "
+            "not in service and another input apart."
+        )
+    more = [one for one in models if (one.official or 0) > one.answered - one.late]
+    if more:
+        named = first_of([f"{one.model} {(one.official or 0) - one.answered + one.late:,}" for one in more], _NAMED)
+        yield (
+            f"More official than answered before the result ({named}): the result names it, but its answer was to "
+            "another attempt of the request, or was not recorded."
+        )
+
+
+def noted(report: Report, zone: tzinfo | None) -> tuple[str, ...]:
+    """What is to be known before the figures."""
+    young = one_period(report, zone)
+    return (*report.notes, young) if young else report.notes
+
+
+def one_period(report: Report, zone: tzinfo | None) -> str:
+    """Said where all plots have a single period, with when there will be more; empty where there are several."""
+    seen = {(one.start, one.end) for task in report.tasks for one in task.rates.periods if one.seen}
+    if len(seen) != 1:
+        return ""
+    ((start, end),) = seen
+    said = f"There is one period with requests yet, {moment(start, zone)} to {moment(end, zone)[-5:]}"
+    if start < TIMED:
+        said = f"There is one period with requests, {moment(start, zone)} to {end - 1:,}"
+    said += ": plots over time show one mark, and nothing can be said of a change."
+    if report.next_at:
+        said += f" The next one is complete at {moment(report.next_at, zone)[-5:]}, if requests come."
+    return said
 
 
 def _within(reason: str) -> str:
@@ -132,7 +178,15 @@ def beside(report: Report) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "Which inputs do models use?", report.inputs
 
 
-MODEL_HEADS = ("model", "answered", "official", "not answered", "half / 95 % / 99 % within", "agrees with the official")
+MODEL_HEADS = (
+    "model",
+    "answered",
+    f"of these {AFTER}",
+    "official",
+    "not answered",
+    "half / 95 % / 99 % within",
+    "agrees with the official",
+)
 
 
 def episode(found: Episode, zone: tzinfo | None) -> Iterator[str]:

@@ -79,11 +79,14 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[str, ...] = ()
     asked: int = 0
     answered: int = 0
+    """Before or after the official result."""
     declined: int = 0
     late: int = 0
+    """Of the answered ones: after the official result."""
     absent: int = 0
+    """Neither an answer nor a refusal stands beside the request."""
     official: int | None = 0
-    """None: the source does not know whose answers were official."""
+    """Results that name it. None: the source does not know whose answers were official, nor what was asked."""
     half_ms: float | None = None
     """Median from the request's issue to the answer; then the slowest twentieth and hundredth."""
     slow_ms: float | None = None
@@ -183,6 +186,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int] = {}
     """What could not be used, and how often, by reason."""
     notes: tuple[str, ...] = ()
+    next_at: int = 0
+    """Nanoseconds: when the next window is complete, where there is one alone yet; 0: that is not so, or not known."""
     neighbours: tuple[str, ...] = ()
     """Who is slower while somebody else is at work, in sentences; empty where nobody looked."""
     inputs: tuple[str, ...] = ()

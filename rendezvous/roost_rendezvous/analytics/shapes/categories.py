@@ -36,17 +36,26 @@ class KeptCategory(msgspec.Struct, kw_only=True):
 class CategoryWatch:
     """One word of one stream. With `words` given they are all there is; else the stream's own are learnt.
 
-    `what` begins the sentence: `champion's answer`.
+    `what` begins the sentence: `champion's answer`. `told` is the one of the `words` whose share is told, where the
+    signal's name says which; else it is the word that moved most. How strange a reading is does not depend on it.
     """
 
     def __init__(
-        self, signal: Signal, what: str, *, words: Sequence[str] = (), least: int = LEAST, memory: int = MEMORY
+        self,
+        signal: Signal,
+        what: str,
+        *,
+        words: Sequence[str] = (),
+        told: str = "",
+        least: int = LEAST,
+        memory: int = MEMORY,
     ) -> None:
         if least < 2:
             raise ValueError(f"{least} values are no history, at least 2 are needed")
         self.signal = signal
         self.what = what
         self._given = tuple(words)
+        self._told = self._given.index(told) if told else None
         self._least = least
         self._memory = memory
         self.relearn()
@@ -111,7 +120,7 @@ class CategoryWatch:
         if self.evidence is None or self.seen < self._least:
             why = f"not enough history: {self.seen} of {self._least} values"
             return Reading(signal=self.signal, at=now, why_not=why, events=self.seen)
-        at, _ = self.evidence.foremost()
+        at = self.evidence.foremost()[0] if self._told is None else self._told
         usual, recent = self.evidence.usual(at), self.evidence.now(at)
         return Reading(
             signal=self.signal,

@@ -89,7 +89,8 @@ class Maker:
             case "agree":
                 return AgreementWatch(signal, f"{of} agreed with {part}", least=least, memory=memory)
             case "there":
-                return CategoryWatch(signal, field, words=PRESENCE, least=least, memory=memory)
+                # The signal is called `missing`, so what it tells is how much is.
+                return CategoryWatch(signal, field, words=PRESENCE, told="missing", least=least, memory=memory)
             case "number":
                 return NumberWatch(signal, field, least=least, memory=memory)
             case _:
