@@ -85,13 +85,12 @@ def compile_all(tree: Path, release: Release, site: Path) -> None:
 
     By time stamps, not hashes: a file that somebody edits on the device counts at once.
     """
-    words = ["-m", "compileall", "-q", "-j", "2", "-s", str(tree), "-p", "/", str(site)]
+    compiling = ["-m", "compileall", "-q"]
     python = _host_python(release)
     if python:
-        command = [python, *words]
-    else:  # under emulation: a minute or two instead of seconds
-        inside = f"/{site.relative_to(tree)}"
-        command = ["chroot", str(tree), f"/usr/bin/python{release.python}", "-m", "compileall", "-q", "-j", "2", inside]
+        command = [python, *compiling, "-j", "2", "-s", str(tree), "-p", "/", str(site)]
+    else:  # under emulation minutes instead of seconds; by one process, for two need /dev/shm, which the tree has not
+        command = ["chroot", str(tree), f"/usr/bin/python{release.python}", *compiling, f"/{site.relative_to(tree)}"]
     try:
         programs.run(command)
     except programs.ProgramFailed as error:
