@@ -63,3 +63,11 @@ def test_file_names_differ_by_more_than_case() -> None:
     # A checkout on a case-insensitive file system would lose one of the two.
     names = [str(path).lower() for path in tracked()]
     assert len(names) == len(set(names))
+
+
+def test_no_merge_was_left_half_done() -> None:
+    marker = re.compile("^(" + "<" * 7 + " |" + ">" * 7 + " )", re.MULTILINE)
+    text = (
+        path for path in tracked() if path.suffix in {".py", ".md", ".toml", ".txt", ".sh", ".json", ".yml", ".css", ""}
+    )
+    assert [str(path) for path in text if marker.search((ROOT / path).read_text(errors="replace"))] == []
