@@ -10,8 +10,8 @@ often it has looked (`roost_broker.room.keeper_counts`). This core is in another
 * `closed`: so little is free that no new picture is taken.
 * `unseen`: the card itself could not be looked at.
 
-An alarm is said when it begins, and when it ends. Silence is judged at each look at the card, and counts only while
-somebody could be heard. Time is an argument (ns).
+An alarm is said when it begins, and when it ends. Silence is judged at each look at the card, never when somebody
+else is heard first, and counts only while somebody could be heard (`deaf`). Time is an argument (ns).
 """
 
 from collections.abc import Mapping
@@ -93,10 +93,10 @@ class StoreWatch:
             floors_short=bool(counts.get(FLOORS_SHORT, 0)),
             over_since_ns=(now if known.over_since_ns is None else known.over_since_ns) if over else None,
         )
-        return self._judge(now, unseen=Alarm("unseen") in self.alarms)
+        return self._judge(now, unseen=Alarm("unseen") in self.alarms, looking=False)
 
     def deaf(self, now: int) -> None:
-        """The broker is away, so nobody can be heard: whoever was not late before is not made so by that."""
+        """Nobody could be heard until now, or nobody looked: whoever was not late before is not made so by that."""
         for name, one in self.keepers.items():
             if Alarm("not-run", name) not in self.alarms:
                 self.keepers[name] = replace(one, looked_ns=now)
@@ -108,10 +108,15 @@ class StoreWatch:
             self._short_since_ns = None
         elif self._short_since_ns is None:
             self._short_since_ns = now
-        return self._judge(now, unseen=room is None)
+        return self._judge(now, unseen=room is None, looking=True)
 
-    def _judge(self, now: int, *, unseen: bool) -> tuple[Action, ...]:
-        found = {alarm: words for name, one in self.keepers.items() for alarm, words in self._of(name, one, now)}
+    def _judge(self, now: int, *, unseen: bool, looking: bool) -> tuple[Action, ...]:
+        found = {
+            alarm: words
+            for name, one in self.keepers.items()
+            for alarm, words in self._of(name, one, now)
+            if looking or alarm.kind != "not-run" or alarm in self.alarms
+        }
         if unseen:
             found[Alarm("unseen")] = "The disk of the data folder cannot be looked at. See journalctl -k."
         elif self.room is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from roost_broker.announce import Announcer
 from roost_broker.bus import Bus, Delivery
-from roost_broker.clock import MS, Clock
+from roost_broker.clock import MS, SECOND, Clock
 from roost_broker.errors import Malformed, QueueFull
 from roost_broker.headers import new_header
 from roost_broker.messages import RoleState, StoreAlarm, StoreKeeper, StoreState, decode, encode
@@ -48,6 +48,7 @@ class StoreWatching:
         self._role = role
         self._measure = measure
         self._watch = StoreWatch(self._settings, tuple(keepers), clock.monotonic_ns())
+        self._looked_ns = clock.monotonic_ns()
         self._announcer = Announcer(bus, device, role, clock, Counter())
         self._records: dict[str, int] = {}
 
@@ -59,9 +60,11 @@ class StoreWatching:
         """Look, again and again, until cancelled."""
         while True:
             room, self._records = await asyncio.to_thread(self._look)
-            if not self._bus.connected:
-                self._watch.deaf(self._clock.monotonic_ns())
-            self._tell(self._watch.measured(room, self._clock.monotonic_ns()))
+            now = self._clock.monotonic_ns()
+            if not self._bus.connected or now - self._looked_ns >= 2 * self._settings.look_s * SECOND:
+                self._watch.deaf(now)  # the broker was away; or this process slept, and heard nobody either
+            self._looked_ns = now
+            self._tell(self._watch.measured(room, now))
             self._publish()
             await asyncio.sleep(self._settings.look_s)
 

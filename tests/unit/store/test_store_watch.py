@@ -35,7 +35,8 @@ def test_a_keeper_whose_looks_do_not_rise_is_an_alarm_though_it_speaks_and_all_i
     store = watch()
     store.said("decoy-nest", looked(7), 0)
     assert store.said("decoy-nest", looked(7), LATE - 1) == ()
-    assert kinds(store.said("decoy-nest", looked(7), LATE)) == ["Began not-run decoy-nest"]
+    assert store.said("decoy-nest", looked(7), LATE) == ()  # silence is judged at a look alone
+    assert kinds(store.measured(PLENTY, LATE)) == ["Began not-run decoy-nest"]
     assert store.measured(PLENTY, LATE + 1) == ()  # said once
     assert kinds(store.said("decoy-nest", looked(8), LATE + 2)) == ["Ended not-run decoy-nest"]
 

@@ -35,3 +35,10 @@ def test_who_was_late_before_is_late_until_it_is_heard_to_have_looked() -> None:
     assert set(store.alarms) == {NOT_RUN}
     store.said("decoy-nest", keeper_counts(2, 10, 100), DAY)
     assert store.alarms == {}
+
+
+def test_who_is_heard_first_after_a_silence_makes_nobody_else_late() -> None:
+    store = StoreWatch(StoreSettings(late_s=300), ("decoy-nest", "capture-box"), 0)
+    assert store.said("capture-box", keeper_counts(2, 10, 100), DAY) == ()
+    store.deaf(DAY)
+    assert store.measured(PLENTY, DAY) == ()
